@@ -11,6 +11,7 @@ const (
 	MethodVolumeDelete    = "volume.delete"      // VolumeRef -> {}
 	MethodVolumeStat      = "volume.stat"        // VolumeRef -> Volume
 	MethodSeedWrite       = "seed.write"         // Seed -> Volume
+	MethodSeedDelete      = "seed.delete"        // VolumeRef -> {}
 	MethodMachineDefine   = "machine.define"     // Machine -> MachineStatus; creates or redefines, never starts or stops
 	MethodMachineDelete   = "machine.delete"     // MachineRef -> {}; forces off first, leaves disks alone
 	MethodMachinePower    = "machine.power"      // MachinePower -> MachineStatus

@@ -98,19 +98,22 @@ type Effect struct {
 	ID   model.ID        `json:"id"`
 	Set  json.RawMessage `json:"set,omitempty"`  // for Patch: fields of the stored form and their values
 	Step int             `json:"step,omitempty"` // for Take: the step whose result is taken
-	Take []string        `json:"take,omitempty"` // for Take: fields of the result, named as in the stored form
+	Take []string        `json:"take,omitempty"` // for Take: "field" or "field of the result=field of the stored form"
 }
 
 // EffectKind is what an effect does.
 type EffectKind string
 
 // The effects. Ready clears phase and operation; Patch sets fields, then does Ready; Take sets fields
-// from a step's result, then does Ready; Remove deletes the object.
+// from a step's result if it has one, then does Ready; Remove deletes the object, if it is still there;
+// First see there.
+// Several effects may name the same object.
 const (
 	Ready  EffectKind = "ready"
 	Patch  EffectKind = "patch"
 	Take   EffectKind = "take"
 	Remove EffectKind = "remove"
+	First  EffectKind = "first" // make a template its pool's default when that has none
 )
 
 func (*Operation) Kind() model.Kind      { return Kind }

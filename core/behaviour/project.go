@@ -1,0 +1,152 @@
+package behaviour
+
+import (
+	"slices"
+
+	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
+	"kowabunga/core/ipam"
+	"kowabunga/core/model"
+)
+
+func init() {
+	register(model.KindProject, catalogue.Create, "", createProject)
+	register(model.KindProject, catalogue.Update, "", updateProject)
+	register(model.KindProject, catalogue.Delete, "", remove(emptyProject))
+}
+
+func createProject(d model.Draft, r *Request) (Outcome, error) {
+	p := begin(r).(*model.Project)
+	if err := checkProject(p); err != nil {
+		return Outcome{}, err
+	}
+	if p.BootstrapUser == "" {
+		p.BootstrapUser = r.Config.BootstrapUser
+	}
+	if p.BootstrapPubkey == "" {
+		p.BootstrapPubkey = r.Config.BootstrapPubkey
+	}
+	if err := d.Put(p); err != nil {
+		return Outcome{}, err
+	}
+	size := int64(ipam.DefaultProject)
+	if n, ok := r.Query.Int("subnetSize"); ok {
+		size = n
+	}
+	return Outcome{Object: p.ID}, settle(d, r, p, p.Regions, size)
+}
+
+func checkProject(p *model.Project) error {
+	if err := checkDomain("domain", p.Domain); err != nil {
+		return err
+	}
+	if err := distinct("teams", p.Teams); err != nil {
+		return err
+	}
+	return distinct("regions", p.Regions)
+}
+
+// settle gives the project a subnet and its gateways in each of the regions.
+func settle(d model.Draft, r *Request, p *model.Project, regions []model.ID, size int64) error {
+	for _, region := range regions {
+		s, err := ipam.ProjectSubnet(d, region, int(size), r.Trace)
+		if err != nil {
+			return err
+		}
+		var zones []model.ID
+		for z := range model.By[*model.Zone](d, "region", region) {
+			zones = append(zones, z.ID)
+		}
+		p = model.Edit(p)
+		if p.Gateways, err = ipam.Gateways(d, s, zones, p.Gateways); err != nil {
+			return err
+		}
+		s = model.Edit(s)
+		s.Project = p.ID
+		if err := d.Put(s); err != nil {
+			return err
+		}
+	}
+	return d.Put(p)
+}
+
+// updateProject gives the project subnets in regions it newly lists and takes those of regions it no
+// longer lists, when nothing of it is left there.
+func updateProject(d model.Draft, r *Request) (Outcome, error) {
+	old, p := r.Target.(*model.Project), r.Object.(*model.Project)
+	if err := checkProject(p); err != nil {
+		return Outcome{}, err
+	}
+	if err := d.Put(p); err != nil {
+		return Outcome{}, err
+	}
+	size := int64(ipam.DefaultProject)
+	for s := range model.By[*model.Subnet](d, "project", p.ID) {
+		region := regionOf(d, s)
+		if bits := prefixLength(s.CIDR); bits > 0 {
+			size = bits
+		}
+		if slices.Contains(p.Regions, region) {
+			continue
+		}
+		if err := deserted(d, p, region, s); err != nil {
+			return Outcome{}, err
+		}
+		s = model.Edit(s)
+		s.Project = ""
+		if err := d.Put(s); err != nil {
+			return Outcome{}, err
+		}
+		p = model.Edit(p)
+		p.Gateways = slices.DeleteFunc(slices.Clone(p.Gateways), func(g model.Gateway) bool {
+			z, ok := model.Find[*model.Zone](d, g.Zone)
+			return !ok || z.Region == region
+		})
+	}
+	var added []model.ID
+	for _, region := range p.Regions {
+		if !slices.Contains(old.Regions, region) {
+			added = append(added, region)
+		}
+	}
+	return Outcome{Object: p.ID}, settle(d, r, p, added, size)
+}
+
+func regionOf(v model.View, s *model.Subnet) model.ID {
+	n, _ := model.Find[*model.VNet](v, s.VNet)
+	if n == nil {
+		return ""
+	}
+	return n.Region
+}
+
+// deserted refuses to take a region from a project that still has something there.
+func deserted(v model.View, p *model.Project, region model.ID, s *model.Subnet) error {
+	for disk := range model.By[*model.Volume](v, "project", p.ID) {
+		if disk.Region == region {
+			return fault.Bad("regions", "the project still has volume %q in region %s; delete it first", disk.Name, region)
+		}
+	}
+	for machine := range model.By[*model.Instance](v, "project", p.ID) {
+		if z, ok := model.Find[*model.Zone](v, machine.Zone); ok && z.Region == region {
+			return fault.Bad("regions", "the project still has instance %q in region %s; delete it first", machine.Name, region)
+		}
+	}
+	for a := range model.By[*model.Adapter](v, "subnet", s.ID) {
+		return fault.Bad("regions", "the project still has adapter %q in region %s; delete it first", a.Name, region)
+	}
+	return nil
+}
+
+// emptyProject refuses to delete a project whose subnets still have adapters; everything else that
+// belongs to it refers to it, which the store refuses to break.
+func emptyProject(d model.Draft, _ *Request, o model.Object) error {
+	for s := range model.By[*model.Subnet](d, "project", o.Base().ID) {
+		for a := range model.By[*model.Adapter](d, "subnet", s.ID) {
+			if a.Kompute == "" {
+				return fault.New(fault.Conflict, "project %q still has adapter %q; delete it first", o.Base().Name, a.Name)
+			}
+		}
+	}
+	return nil
+}
