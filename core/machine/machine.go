@@ -187,5 +187,5 @@ func Call(agents []model.ID, method string, timeout int64, args any) *operation.
 	if err != nil {
 		panic(err)
 	}
-	return &operation.Call{Agents: agents, Method: method, Args: raw, Timeout: timeout}
+	return &operation.Call{Agents: agents, Method: method, Args: model.Secret(raw), Timeout: timeout}
 }

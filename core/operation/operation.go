@@ -4,6 +4,7 @@ package operation
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"kowabunga/core/fault"
@@ -85,10 +86,10 @@ const (
 // Call is one call of an agent's method. Its arguments are absolute, so that calling twice is calling
 // once.
 type Call struct {
-	Agents  []model.ID      `json:"agents"` // any one of them can do it
-	Method  string          `json:"method"`
-	Args    json.RawMessage `json:"args"`
-	Timeout int64           `json:"timeoutMs,omitempty"` // milliseconds for one attempt; 0 means the engine's own
+	Agents  []model.ID   `json:"agents"` // any one of them can do it
+	Method  string       `json:"method"`
+	Args    model.Secret `json:"args,omitempty"`      // JSON; sealed, for configuration disks hold password hashes
+	Timeout int64        `json:"timeoutMs,omitempty"` // milliseconds for one attempt; 0 means the engine's own
 }
 
 // Effect is a change of one object, applied in the commit that ends the operation.
@@ -116,13 +117,40 @@ const (
 	First  EffectKind = "first" // make a template its pool's default when that has none
 )
 
-func (*Operation) Kind() model.Kind      { return Kind }
-func (o *Operation) Clone() model.Object { c := *o; return &c }
+func (*Operation) Kind() model.Kind { return Kind }
+
+// Clone copies the steps and their calls as well, because sealing replaces the arguments in place.
+func (o *Operation) Clone() model.Object {
+	c := *o
+	c.Steps = slices.Clone(o.Steps)
+	for i := range c.Steps {
+		for _, call := range []**Call{&c.Steps[i].Do, &c.Steps[i].Undo} {
+			if *call != nil {
+				own := **call
+				*call = &own
+			}
+		}
+	}
+	return &c
+}
+
+func secrets(o model.Object) []*model.Secret {
+	var out []*model.Secret
+	for _, s := range o.(*Operation).Steps {
+		for _, call := range []*Call{s.Do, s.Undo} {
+			if call != nil {
+				out = append(out, &call.Args)
+			}
+		}
+	}
+	return out
+}
 
 // Table tells the store how to keep operations.
 var Table = model.Table{
-	Kind: Kind,
-	New:  func() model.Object { return new(Operation) },
+	Kind:    Kind,
+	New:     func() model.Object { return new(Operation) },
+	Secrets: secrets,
 	Indexes: []model.Index{
 		{Name: "state", Keys: func(o model.Object) []string { return []string{string(o.(*Operation).State)} }},
 		{Name: "target", Keys: func(o model.Object) []string { return []string{string(o.(*Operation).Target.ID)} }},

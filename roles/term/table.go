@@ -1,0 +1,101 @@
+package term
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Table is rows under headings, printed in columns of equal width. The zero value has no headings.
+type Table struct {
+	Head []string
+	rows [][]string
+}
+
+// Add appends a row; missing cells are empty.
+func (t *Table) Add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// Len is the number of rows.
+func (t *Table) Len() int { return len(t.rows) }
+
+// Table prints a table to the terminal's output. Cells that are a state (ok, fail, running …) are coloured
+// where colours are wanted.
+func (t *Terminal) Table(table *Table) error { return table.write(t.Out, t.Color) }
+
+// write aligns columns by characters, two spaces apart; the last column is never padded, so lines have
+// no trailing spaces. A cell becomes one line without control characters.
+func (t *Table) write(w io.Writer, color bool) error {
+	var lines [][]string
+	if len(t.Head) > 0 {
+		head := make([]string, len(t.Head))
+		for i, h := range t.Head {
+			head[i] = strings.ToUpper(h)
+		}
+		lines = append(lines, head)
+	}
+	var widths []int
+	for _, row := range t.rows {
+		cells := make([]string, len(row))
+		for i, c := range row {
+			cells[i] = strings.Join(strings.Fields(printable(c)), " ")
+		}
+		lines = append(lines, cells)
+	}
+	for _, row := range lines {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	var b strings.Builder
+	for n, row := range lines {
+		last := len(row) - 1
+		for last > 0 && row[last] == "" {
+			last--
+		}
+		for i, c := range row[:min(last+1, len(row))] {
+			padding := widths[i] - utf8.RuneCountInString(c) + 2
+			if color && n == 0 && len(t.Head) > 0 {
+				c = paint(bold, c)
+			} else if color {
+				c = paint(stateColor(c), c)
+			}
+			b.WriteString(c)
+			if i < last {
+				b.WriteString(strings.Repeat(" ", padding))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// SGR codes of ECMA-48.
+const (
+	bold   = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func paint(code, text string) string {
+	if code == "" || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func stateColor(word string) string {
+	switch word {
+	case "ok", "running", "connected", "ready", "done":
+		return green
+	case "warn", "creating", "waiting", "stopped":
+		return yellow
+	case "fail", "failed", "lost", "error":
+		return red
+	}
+	return ""
+}
