@@ -275,6 +275,7 @@ func act(d model.Draft, r *Request, o *model.Instance, action agentproto.Power, 
 		return Outcome{}, err
 	}
 	op.Done = append(ready(append(shown, target)...), patch(o, map[string]any{"run": run}))
-	op.Undone = ready(append(shown, target)...)
+	op.Undone = append(ready(append(shown, target)...),
+		operation.Effect{Do: operation.Take, Kind: o.Kind(), ID: o.ID, Take: []string{"run"}})
 	return Outcome{Operation: op}, nil
 }

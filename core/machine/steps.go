@@ -27,11 +27,12 @@ func CreateDisk(v model.View, kaktus model.ID, d *model.Volume) (operation.Step,
 	}, reach(agents, "the disk's pool from the machine's host")
 }
 
-// GrowDisk grows a volume; a grown disk is not shrunk again.
+// GrowDisk grows a volume; a grown disk is not shrunk again, so undoing only asks how large it is now.
 func GrowDisk(agents []model.ID, d *model.Volume, size int64, machine model.ID) (operation.Step, error) {
 	args := agentproto.VolumeResize{VolumeRef: DiskRef(d), Size: size, Machine: string(machine)}
 	return operation.Step{Name: "grow disk " + d.Name,
-		Do: Call(agents, agentproto.MethodVolumeResize, disk, args),
+		Do:   Call(agents, agentproto.MethodVolumeResize, disk, args),
+		Undo: Call(agents, agentproto.MethodVolumeStat, quick, DiskRef(d)),
 	}, reach(agents, "the disk's pool")
 }
 
@@ -109,7 +110,8 @@ func Demolish(v model.View, o *model.Instance) ([]operation.Step, error) {
 	return steps, reach(agents, "the machine's host")
 }
 
-// Act makes the step of a power action.
+// Act makes the step of a power action. A machine that went on or off is left so; undoing only asks
+// whether it should run now.
 func Act(v model.View, o *model.Instance, action agentproto.Power, grace time.Duration) (operation.Step, error) {
 	agents := Agents(v, o.Kaktus)
 	timeout := int64(quick)
@@ -117,7 +119,9 @@ func Act(v model.View, o *model.Instance, action agentproto.Power, grace time.Du
 		timeout = margin + grace.Milliseconds()
 	}
 	return operation.Step{Name: string(action) + " machine",
-		Do: Call(agents, agentproto.MethodMachinePower, timeout, power(o, action, grace))}, reach(agents, "the machine's host")
+		Do:   Call(agents, agentproto.MethodMachinePower, timeout, power(o, action, grace)),
+		Undo: Call(agents, agentproto.MethodMachineState, quick, agentproto.MachineRef{Machine: string(o.ID)}),
+	}, reach(agents, "the machine's host")
 }
 
 func power(o *model.Instance, action agentproto.Power, grace time.Duration) agentproto.MachinePower {

@@ -67,7 +67,7 @@ type Step struct {
 	Undo    *Call           `json:"undo,omitempty"`
 	State   StepState       `json:"state,omitempty"`
 	Attempt int             `json:"attempt,omitempty"` // counts from 1; part of the request id
-	Result  json.RawMessage `json:"result,omitempty"`
+	Result  json.RawMessage `json:"result,omitempty"`  // of what was done or, later, undone
 }
 
 // StepState says how far a step is.

@@ -1,0 +1,263 @@
+package place
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/core/trace"
+)
+
+// Choose returns the host for a machine, deciding on the view alone; live tells whether an agent is
+// connected. With a detailed trace there is a fact for every host of the zone: why not, or how good.
+//
+// Faults: Exhausted when no host has the room, with how many lack what; Unavailable when the only
+// obstacles are hosts that are offline or not ready; Invalid and NotFound for the request itself.
+func Choose(v model.View, live func(agent model.ID) bool, r Request, tr *trace.Trace) (model.ID, error) {
+	q, err := prepare(v, live, r)
+	if err != nil {
+		return "", err
+	}
+	var t table
+	for host := range model.By[*model.Kaktus](v, "zone", r.Zone) {
+		row := newRow(host)
+		for machine := range model.By[*model.Instance](v, "kaktus", host.ID) {
+			row.room.Taken = plus(row.room.Taken, weight(machine))
+			if machine.Project == r.Project && r.Project != "" {
+				row.mates++
+			}
+		}
+		t.add(row)
+	}
+	return t.choose(q, tr)
+}
+
+// Fits decides whether a machine may take another shape where it is. It counts what the others on the
+// host take, so it must be asked before the machine's reservation is written. Giving back is allowed
+// even on a host that promised too much.
+//
+// Faults: Exhausted, saying what is short; Unavailable when the host is offline or never told its size;
+// Invalid; NotFound.
+func Fits(v model.View, live func(agent model.ID) bool, machine *model.Instance, s model.Shape, tr *trace.Trace) error {
+	q, err := prepare(v, live, Request{Shape: s, Zone: machine.Zone})
+	if err != nil {
+		return err
+	}
+	host, ok := model.Find[*model.Kaktus](v, machine.Kaktus)
+	if !ok {
+		return fault.New(fault.NotFound, "the host of machine %q does not exist", machine.Name)
+	}
+	r := newRow(host)
+	for other := range model.By[*model.Instance](v, "kaktus", host.ID) {
+		if other.ID != machine.ID {
+			r.room.Taken = plus(r.room.Taken, weight(other))
+		}
+	}
+	if why := q.obstacle(&r); why != nothing {
+		tr.Add("host", host.ID, trace.Refused, "%s", why)
+		return fault.New(fault.Unavailable, "the host of machine %q is %s; try again when it is back", machine.Name, why)
+	}
+	asked := s
+	if s.VCPUs <= machine.VCPUs {
+		asked.VCPUs = 0
+	}
+	if s.Memory <= machine.Memory {
+		asked.Memory = 0
+	}
+	// What is not asked for must not be refused either, though the host may have promised too much of it.
+	room := r.room
+	if asked.VCPUs == 0 {
+		room.Taken.VCPUs = 0
+	}
+	if asked.Memory == 0 {
+		room.Taken.Memory = 0
+	}
+	if why := room.lacks(asked); why != nothing {
+		tr.Add("host", host.ID, trace.Refused, "%s: %s", why, r.room)
+		return fault.New(fault.Exhausted, "the host of machine %q is %s for %s; ask for less, or for another machine elsewhere", machine.Name, why, q.says())
+	}
+	tr.Add("host", host.ID, trace.Chosen, "%s: %s", r.name, r.room)
+	return nil
+}
+
+// String says what is promised of what may be.
+func (r Room) String() string {
+	return fmt.Sprintf("%d of %d CPUs and %s of %s taken", r.Taken.VCPUs, r.Total.VCPUs, trace.Size(r.Taken.Memory), trace.Size(r.Total.Memory))
+}
+
+// row is a host as placement sees it.
+type row struct {
+	id     model.ID
+	name   string
+	agents []model.ID
+	room   Room
+	tariff tariff
+	mates  int32 // machines of the project that asks
+	ready  bool
+	known  bool // its size was reported
+}
+
+func newRow(host *model.Kaktus) row {
+	room, known := Capacity(host)
+	return row{
+		id: host.ID, name: host.Name, agents: host.Agents, room: room, known: known, tariff: price(host, room),
+		ready: host.Phase == model.Ready || host.Phase == model.Updating,
+	}
+}
+
+// score is how good a host is for a machine; smaller is better, first field first.
+type score struct {
+	price int64 // millionths a month, 0 where currencies differ
+	mates int32
+	load  float64
+	id    model.ID
+}
+
+func (a score) better(b score) bool {
+	switch {
+	case a.price != b.price:
+		return a.price < b.price
+	case a.mates != b.mates:
+		return a.mates < b.mates
+	case a.load != b.load:
+		return a.load < b.load
+	}
+	return a.id < b.id
+}
+
+// table is the hosts of a zone.
+type table struct {
+	rows       []row
+	currencies map[string]int // hosts that charge in each
+}
+
+func (t *table) add(r row) {
+	t.rows = append(t.rows, r)
+	if t.currencies == nil {
+		t.currencies = map[string]int{}
+	}
+	if c := r.tariff.currency; c != "" {
+		t.currencies[c]++
+	}
+}
+
+// priced tells whether the prices of this zone may be compared. Amounts of unlike currencies may not.
+func (t *table) priced() bool { return len(t.currencies) <= 1 && t.currencies["mixed"] == 0 }
+
+// price is what the machine costs on this host, 0 where prices may not be compared.
+func (r *row) price(q *query, priced bool) int64 {
+	if !priced {
+		return 0
+	}
+	return r.tariff.of(q.Shape)
+}
+
+// rate scores a host that has the room, at the price the machine has there.
+func (r *row) rate(q *query, price int64) score {
+	return score{price: price, mates: r.mates, load: r.room.load(q.Shape), id: r.id}
+}
+
+// choose picks the best row. Room and score are arithmetic on the row, so they go first; whether the
+// agents are there is asked only of hosts that would be better than the best so far.
+func (t *table) choose(q *query, tr *trace.Trace) (model.ID, error) {
+	priced := t.priced()
+	var best *row
+	var top score
+	for i := range t.rows {
+		r := &t.rows[i]
+		if r.room.lacks(q.Shape) != nothing {
+			continue
+		}
+		price := r.price(q, priced)
+		// Most hosts of a large zone already lose by price or mates; their balance is never worked out.
+		if best != nil && (price > top.price || price == top.price && r.mates > top.mates) {
+			continue
+		}
+		s := r.rate(q, price)
+		if best != nil && !s.better(top) {
+			continue
+		}
+		if q.obstacle(r) == nothing {
+			best, top = r, s
+		}
+	}
+	tr.Add("machine", "", trace.Given, "%s in zone %q of %d hosts", q.says(), q.zone.Name, len(t.rows))
+	if !priced {
+		tr.Add("price", "", trace.Given, "not compared, the hosts of the zone charge in unlike currencies")
+	}
+	if tr.Detailed() {
+		t.explain(q, best, priced, tr)
+	}
+	if best == nil {
+		return "", t.refuse(q, tr)
+	}
+	tr.Add("host", best.id, trace.Chosen, "%s: %s", best.name, top)
+	return best.id, nil
+}
+
+// String says a score in words.
+func (s score) String() string {
+	return fmt.Sprintf("price %.2f a month, %d machines of the project, %.0f%% full with it", float64(s.price)/1e6, s.mates, s.load*100)
+}
+
+// why is the one reason a host is told to be refused for.
+func (q *query) why(r *row) lack {
+	if l := q.obstacle(r); l != nothing {
+		return l
+	}
+	return r.room.lacks(q.Shape)
+}
+
+// explain records every host but the chosen one, in order of id.
+func (t *table) explain(q *query, best *row, priced bool, tr *trace.Trace) {
+	byID := make([]*row, len(t.rows))
+	for i := range t.rows {
+		byID[i] = &t.rows[i]
+	}
+	slices.SortFunc(byID, func(a, b *row) int { return cmp.Compare(a.id, b.id) })
+	for _, r := range byID {
+		if r == best {
+			continue
+		}
+		if l := q.why(r); l != nothing {
+			tr.Add("host", r.id, trace.Refused, "%s: %s; %s", r.name, l, r.room)
+			continue
+		}
+		price := r.price(q, priced)
+		tr.Add("host", r.id, trace.Allowed, "%s: %s", r.name, r.rate(q, price))
+	}
+}
+
+// refuse builds the error of a zone without a host for the machine.
+func (t *table) refuse(q *query, tr *trace.Trace) error {
+	if len(t.rows) == 0 {
+		tr.Add("zone", q.zone.ID, trace.Refused, "no hosts")
+		return fault.New(fault.Exhausted, "zone %q has no host; add one, or choose another zone", q.zone.Name)
+	}
+	tally := map[lack]int{}
+	full, passing := false, false
+	for i := range t.rows {
+		l := q.why(&t.rows[i])
+		tally[l]++
+		passing = passing || l.passing()
+		full = full || l == noRoom || l == noCPUs || l == noMemory || l == tooSmall
+	}
+	reasons := make([]lack, 0, len(tally))
+	for l := range tally {
+		reasons = append(reasons, l)
+	}
+	slices.SortFunc(reasons, func(a, b lack) int { return cmp.Or(cmp.Compare(tally[b], tally[a]), cmp.Compare(a, b)) })
+	parts := make([]string, len(reasons))
+	for i, l := range reasons {
+		parts[i] = fmt.Sprintf("%d %s", tally[l], l)
+	}
+	told := strings.Join(parts, ", ")
+	tr.Add("zone", q.zone.ID, trace.Refused, "%s", told)
+	if passing && !full {
+		return fault.New(fault.Unavailable, "no host of zone %q can take %s now: %s; try again when they are back", q.zone.Name, q.says(), told)
+	}
+	return fault.New(fault.Exhausted, "no host of zone %q can take %s: %s; ask for less, choose another zone or add hosts", q.zone.Name, q.says(), told)
+}

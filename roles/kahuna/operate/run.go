@@ -1,0 +1,291 @@
+package operate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/core/operation"
+	"kowabunga/store"
+	"kowabunga/store/failpoint"
+)
+
+// The points at which a crash must be harmless.
+var (
+	fpStarted  = failpoint.Register("operate.step.started")  // journalled, not yet sent
+	fpAnswered = failpoint.Register("operate.step.answered") // done by the agent, not yet journalled
+	fpDone     = failpoint.Register("operate.step.done")     // journalled as done
+	fpEnding   = failpoint.Register("operate.ending")        // all steps done, end not yet journalled
+	fpEnded    = failpoint.Register("operate.ended")         // end journalled, caller not yet answered
+	fpUndoing  = failpoint.Register("operate.undo.started")
+	fpUndone   = failpoint.Register("operate.undo.answered")
+)
+
+// drive makes sure that somebody works on the operation, and returns him.
+func (e *Engine) drive(id model.ID) *run {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.runs[id]; r != nil {
+		return r
+	}
+	r := &run{done: make(chan struct{}), stalled: make(chan struct{})}
+	if e.ctx == nil || e.ctx.Err() != nil {
+		return r // not running: the next Run takes it up
+	}
+	e.runs[id] = r
+	e.wg.Add(1)
+	go func() {
+		defer e.wg.Done()
+		e.work(e.ctx, id, r)
+		e.mu.Lock()
+		delete(e.runs, id)
+		e.mu.Unlock()
+		close(r.done)
+	}()
+	return r
+}
+
+// work drives one operation to its end, one journalled move at a time.
+func (e *Engine) work(ctx context.Context, id model.ID, r *run) {
+	delay := time.Duration(0)
+	for ctx.Err() == nil {
+		op, ok := model.Find[*operation.Operation](e.Store.View(), id)
+		if !ok || op.State.Final() {
+			return
+		}
+		var err error
+		if op.State == operation.Running {
+			err = e.forward(ctx, op, r)
+		} else {
+			err = e.backward(ctx, op, r)
+		}
+		if err == nil {
+			delay = 0
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		delay = min(max(2*delay, 100*time.Millisecond), 15*time.Second)
+		e.Log.Warn("operation waits", "operation", id, "what", op.What, "error", err, "delay", delay)
+		step, stop := context.WithCancel(ctx)
+		r.interruptible(stop)
+		e.Pause(step, delay)
+		stop()
+	}
+}
+
+// forward makes the next move of a running operation. An error means: try again later.
+func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) error {
+	if op.Cancel && !op.Forward {
+		return e.record(ctx, op, func(op *operation.Operation) { op.State = operation.Unwinding })
+	}
+	i := next(op)
+	if i < 0 {
+		fpEnding.Hit()
+		err := e.end(ctx, op, operation.Succeeded, op.Done)
+		fpEnded.Hit()
+		return err
+	}
+	step := &op.Steps[i]
+	if step.State != operation.Started {
+		if err := e.record(ctx, op, func(op *operation.Operation) {
+			op.Steps[i].State = operation.Started
+			op.Steps[i].Attempt++
+		}); err != nil {
+			return err
+		}
+		return nil
+	}
+	fpStarted.Hit()
+	result, err := e.call(ctx, op, i, "do", step.Do, r)
+	fpAnswered.Hit()
+	if err == nil {
+		r.moving()
+		err = e.record(ctx, op, func(op *operation.Operation) {
+			op.Steps[i].State, op.Steps[i].Result = operation.Did, result
+		})
+		fpDone.Hit()
+		return err
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	if current, ok := model.Find[*operation.Operation](e.Store.View(), op.ID); ok && current.Cancel && !op.Forward {
+		return nil // the next move unwinds
+	}
+	waited := r.waits(err, e.Now(), e.Patience)
+	if transient(err) && (op.Forward || waited < e.GiveUp) {
+		return e.again(ctx, op, i, err)
+	}
+	e.Log.Warn("step failed", "operation", op.ID, "step", step.Name, "error", err)
+	r.moving()
+	failure := fault.From(err)
+	return e.record(ctx, op, func(op *operation.Operation) {
+		op.Fault = &fault.Error{Code: failure.Code, Op: step.Name, Message: failure.Public(), Field: failure.Field}
+		op.State = operation.Unwinding
+		if op.Forward {
+			op.State, op.Finished = operation.Failed, e.Now()
+		}
+	})
+}
+
+// again prepares another attempt. A call that was never answered is repeated under the same id, so that
+// an agent that did hear it gives its first answer; one that was answered with a fault gets a new id.
+func (e *Engine) again(ctx context.Context, op *operation.Operation, i int, cause error) error {
+	if lost(cause) {
+		return cause
+	}
+	if err := e.record(ctx, op, func(op *operation.Operation) { op.Steps[i].Attempt++ }); err != nil {
+		return err
+	}
+	return cause
+}
+
+// backward makes the next move of an operation that is being undone. It never gives up: what an agent
+// may still hold must not be given to anybody else.
+func (e *Engine) backward(ctx context.Context, op *operation.Operation, r *run) error {
+	i := last(op)
+	if i < 0 {
+		state := operation.Failed
+		if op.Fault == nil {
+			state = operation.Cancelled
+		}
+		return e.end(ctx, op, state, op.Undone)
+	}
+	step := &op.Steps[i]
+	if step.Undo == nil {
+		return e.record(ctx, op, func(op *operation.Operation) { op.Steps[i].State = operation.Undid })
+	}
+	if step.State != operation.Undoing {
+		if err := e.record(ctx, op, func(op *operation.Operation) {
+			op.Steps[i].State = operation.Undoing
+			op.Steps[i].Attempt++
+		}); err != nil {
+			return err
+		}
+		return nil
+	}
+	fpUndoing.Hit()
+	result, err := e.call(ctx, op, i, "undo", step.Undo, r)
+	fpUndone.Hit()
+	if err == nil || fault.Is(err, fault.NotFound) {
+		r.moving()
+		return e.record(ctx, op, func(op *operation.Operation) {
+			op.Steps[i].State, op.Steps[i].Result = operation.Undid, result
+		})
+	}
+	if ctx.Err() == nil {
+		r.waits(err, e.Now(), e.Patience)
+		return e.again(ctx, op, i, err)
+	}
+	return err
+}
+
+// next is the first step not done, -1 when all are.
+func next(op *operation.Operation) int {
+	for i := range op.Steps {
+		if op.Steps[i].State != operation.Did {
+			return i
+		}
+	}
+	return -1
+}
+
+// last is the last step that may have done something and is not undone, -1 when there is none.
+func last(op *operation.Operation) int {
+	for i := len(op.Steps) - 1; i >= 0; i-- {
+		if s := op.Steps[i].State; s != operation.Pending && s != operation.Undid {
+			return i
+		}
+	}
+	return -1
+}
+
+// transient tells whether trying again may help.
+func transient(err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.Unavailable, fault.Throttled, fault.Cancelled:
+		return true
+	}
+	return false
+}
+
+// lost tells whether the outcome of a call is unknown, because no agent was asked or none answered.
+func lost(err error) bool {
+	var l Lost
+	return asLost(err, &l)
+}
+
+func (e *Engine) call(ctx context.Context, op *operation.Operation, i int, direction string, c *operation.Call, r *run) (json.RawMessage, error) {
+	if c == nil {
+		return nil, nil
+	}
+	timeout := time.Duration(c.Timeout) * time.Millisecond
+	if timeout == 0 {
+		timeout = e.StepTimeout
+	}
+	step, stop := context.WithCancel(ctx)
+	defer stop()
+	if direction == "do" && !op.Forward {
+		r.interruptible(stop)
+		defer r.interruptible(nil)
+	}
+	request := fmt.Sprintf("%s/%d/%s/%d", op.ID, i, direction, op.Steps[i].Attempt)
+	return e.Agents.Call(step, Call{Agents: c.Agents, Method: c.Method, Request: request, Trace: op.Request, Timeout: timeout,
+		Args: json.RawMessage(c.Args.Reveal()), Progress: func(p agentproto.Progress) {
+			p.Request, p.Note = request, op.Steps[i].Name
+			r.mu.Lock()
+			r.progress = p
+			r.mu.Unlock()
+			r.moving()
+		}})
+}
+
+// record commits a move of the operation. It works on the state of now, so that a cancellation that
+// came in between is kept.
+func (e *Engine) record(ctx context.Context, op *operation.Operation, change func(*operation.Operation)) error {
+	_, err := e.Store.Update(context.WithoutCancel(ctx), e.cause(op), func(d model.Draft) error {
+		current, ok := model.Find[*operation.Operation](d, op.ID)
+		if !ok {
+			return fault.New(fault.NotFound, "operation %s is gone", op.ID)
+		}
+		current = model.Edit(current)
+		change(current)
+		return d.Put(current)
+	})
+	return err
+}
+
+// end commits the final state together with its effects.
+func (e *Engine) end(ctx context.Context, op *operation.Operation, state operation.State, effects []operation.Effect) error {
+	_, err := e.Store.Update(context.WithoutCancel(ctx), e.cause(op), func(d model.Draft) error {
+		current, ok := model.Find[*operation.Operation](d, op.ID)
+		if !ok {
+			return fault.New(fault.NotFound, "operation %s is gone", op.ID)
+		}
+		if state == operation.Succeeded && current.Cancel && !current.Forward {
+			current = model.Edit(current)
+			current.State = operation.Unwinding
+			return d.Put(current)
+		}
+		if err := current.Apply(d, effects); err != nil {
+			return err
+		}
+		current = model.Edit(current)
+		current.State, current.Finished = state, e.Now()
+		return d.Put(current)
+	})
+	if err == nil {
+		e.Log.Info("operation ended", "operation", op.ID, "what", op.What, "target", op.Target.ID, "state", state, "request", op.Request)
+	}
+	return err
+}
+
+func (e *Engine) cause(op *operation.Operation) store.Cause {
+	return store.Cause{Actor: op.Actor, ActorID: string(op.ActorID), Request: op.Request, What: op.What}
+}

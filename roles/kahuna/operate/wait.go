@@ -1,0 +1,124 @@
+package operate
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"kowabunga/core/access"
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/core/operation"
+	"kowabunga/store"
+)
+
+// wait returns the operation once it is final. It gives up, with Unavailable and the operation's id,
+// when the engine stops and when nothing has moved for Patience; the operation goes on by itself.
+func (e *Engine) wait(ctx context.Context, id model.ID) (*operation.Operation, error) {
+	for {
+		op, ok := model.Find[*operation.Operation](e.Store.View(), id)
+		if !ok {
+			return nil, fault.New(fault.NotFound, "there is no operation %s", id)
+		}
+		if op.State.Final() {
+			return op, nil
+		}
+		r := e.drive(id)
+		select {
+		case <-r.done:
+		case <-r.stuck():
+			f := fault.New(fault.Unavailable, "operation %s (%s) waits: %s; it goes on by itself, see /api/v2/operations/%s", id, op.Name, r.reason(), id)
+			if op.Fault != nil {
+				f.Code, f.Message = op.Fault.Code, op.Fault.Public()+"; undoing waits: "+r.reason()
+			}
+			return nil, f
+		case <-e.closed:
+			return nil, fault.New(fault.Unavailable, "the server is stopping; operation %s goes on when it is back", id)
+		case <-ctx.Done():
+			return nil, fault.From(ctx.Err())
+		}
+	}
+}
+
+// Wait returns the operation once it is final.
+func (e *Engine) Wait(ctx context.Context, id model.ID) (*operation.Operation, error) {
+	return e.wait(ctx, id)
+}
+
+// Answered records that the answer about an operation reached its caller, so that a repeat of the
+// request is a new request.
+func (e *Engine) Answered(ctx context.Context, id model.ID) {
+	_, err := e.Store.Update(context.WithoutCancel(ctx), store.Cause{Actor: "kahuna", What: "note answer"}, func(d model.Draft) error {
+		op, ok := model.Find[*operation.Operation](d, id)
+		if !ok || op.Answered || !op.State.Final() {
+			return nil
+		}
+		op = model.Edit(op)
+		op.Answered = true
+		return d.Put(op)
+	})
+	if err != nil {
+		e.Log.Warn("answer not noted", "operation", id, "error", err)
+	}
+}
+
+// Cancel asks for an operation to be called off. Faults: NotFound; Denied; Conflict when it is final or
+// cannot be undone.
+func (e *Engine) Cancel(ctx context.Context, who access.Identity, id model.ID) error {
+	v := e.Store.View()
+	op, ok := model.Find[*operation.Operation](v, id)
+	if !ok || !access.Visible(v, who, op) {
+		return fault.New(fault.NotFound, "there is no operation %s", id)
+	}
+	if !who.SuperAdmin() && !(op.Project != "" && who.Role == model.RoleProjectAdmin && access.Member(v, who, op.Project)) {
+		return fault.New(fault.Denied, "only projectAdmins of its project may call an operation off")
+	}
+	return e.cancel(ctx, who.Name, id)
+}
+
+func (e *Engine) cancel(ctx context.Context, actor string, id model.ID) error {
+	_, err := e.Store.Update(context.WithoutCancel(ctx), store.Cause{Actor: actor, What: "cancel operation"}, func(d model.Draft) error {
+		op, ok := model.Find[*operation.Operation](d, id)
+		switch {
+		case !ok:
+			return fault.New(fault.NotFound, "there is no operation %s", id)
+		case op.State.Final():
+			return fault.New(fault.Conflict, "operation %s has ended: %s", id, op.State)
+		case op.Forward:
+			return fault.New(fault.Conflict, "operation %s deletes something and cannot be undone", id)
+		}
+		op = model.Edit(op)
+		op.Cancel = true
+		return d.Put(op)
+	})
+	if err == nil {
+		e.drive(id).interrupt()
+	}
+	return err
+}
+
+// Progress is how far the running step of an operation is, false when nothing is known.
+func (e *Engine) Progress(id model.ID) (agentproto.Progress, bool) {
+	e.mu.Lock()
+	r := e.runs[id]
+	e.mu.Unlock()
+	if r == nil {
+		return agentproto.Progress{}, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.progress, r.progress.Request != ""
+}
+
+// run is an operation being driven.
+type run struct {
+	done chan struct{}
+
+	mu       sync.Mutex
+	progress agentproto.Progress
+	why      string        // what it waits for
+	since    time.Time     // when the waiting began
+	stalled  chan struct{} // closed while it has waited for longer than Patience
+	stop     context.CancelFunc
+}

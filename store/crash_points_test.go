@@ -1,0 +1,79 @@
+//go:build failpoint
+
+package store
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kowabunga/store/failpoint"
+)
+
+// Every point of a commit, at the first change and later, alone and in company.
+func TestKilledAtEveryPointOfACommit(t *testing.T) {
+	points := 0
+	for _, point := range failpoint.Names() {
+		if !strings.HasPrefix(point, "store.commit.") {
+			continue
+		}
+		points++
+		for _, nth := range []string{"2", "5"} {
+			for _, writers := range []int{1, 8} {
+				opts := options(t.TempDir())
+				if err := Create(opts); err != nil {
+					t.Fatal(err)
+				}
+				acked := crash(t, opts.Dir, writers, func(int) bool { return false }, "KOWABUNGA_FAILPOINT="+point+"=kill@"+nth)
+				there := survived(t, opts, acked)
+				if writers > 1 {
+					continue
+				}
+				// The record "epoch begins" passes the points of writing first, but is answered to nobody.
+				want := len(acked)
+				if point == "store.commit.after-sync" || point == "store.commit.before-answer" {
+					want++ // durable, but the answer never got out
+				}
+				if there != want {
+					t.Errorf("%s@%s: %d acknowledged, %d there, want %d", point, nth, len(acked), there, want)
+				}
+			}
+		}
+	}
+	if points < 4 {
+		t.Errorf("only %d points", points)
+	}
+}
+
+// A process that dies while it creates leaves nothing that counts, and the next attempt succeeds.
+func TestKilledWhileCreating(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "STORE_TEST_ROLE=create", "STORE_TEST_DIR="+dir, "KOWABUNGA_FAILPOINT=store.create.before-install=kill")
+	if err := cmd.Run(); err == nil {
+		t.Fatal("not killed")
+	}
+	if _, err := os.Stat(filepath.Join(dir, fileName)); err == nil {
+		t.Fatal("half a store has the name of a whole one")
+	}
+	sound(t, create(t, options(dir)))
+}
+
+// When it is not known whether a change stands, no further one is taken, and opening again tells.
+func TestUnknownOutcomeStopsWriting(t *testing.T) {
+	dir := t.TempDir()
+	if err := Create(options(dir)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "STORE_TEST_ROLE=write", "STORE_TEST_DIR="+dir, "STORE_TEST_WRITERS=1", "KOWABUNGA_FAILPOINT=store.commit.after-sync=error@4")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "ack 2\nfailed write to the store: it is not known") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if there := survived(t, options(dir), []int{1, 2}); there != 3 {
+		t.Errorf("%d changes are there, want the two acknowledged and the one nobody knew of", there)
+	}
+}

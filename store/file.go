@@ -1,0 +1,186 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+)
+
+// The names of the store's files in its folder.
+const (
+	fileName = "kahuna.db"
+	asideExt = ".new" // a file that is not complete yet
+	pidName  = "kahuna.pid"
+)
+
+var (
+	metaBucket       = []byte("meta")
+	objectsBucket    = []byte("objects")
+	journalBucket    = []byte("journal")
+	migrationsBucket = []byte("migrations")
+	schemaKey        = []byte("schema")
+	stateKey         = []byte("state")
+)
+
+// state is what the file says about itself besides its content; it changes with every commit.
+type state struct {
+	Position
+	Time    time.Time `json:"time"` // of the last record
+	Epoch   uint64    `json:"epoch"`
+	Node    string    `json:"node"`
+	Cut     Position  `json:"cut"`
+	Bytes   int64     `json:"bytes"` // keys and values of the journal
+	Check   []byte    `json:"check"` // seal.Sealer.Check of the key the secrets are sealed with
+	Created time.Time `json:"created"`
+	Drill   bool      `json:"drill,omitempty"`
+}
+
+// lockWait is how long to wait for another process to let go of the file.
+const lockWait = time.Second
+
+// mapSize is how much address space the file is mapped into from the start. Remapping a grown file has
+// to wait for all readers; within this size none is needed. It costs no memory.
+const mapSize = 1 << 30
+
+// openFile opens the bbolt file. The list of free pages stays in the file: leaving it out saves a page
+// per commit, which could not be measured here, but has bbolt walk through the whole file when opening,
+// in a goroutine of its own whose panic on a damaged page would end the process without a word of ours.
+func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
+	// bbolt panics on some damaged files, in this goroutine.
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fault.New(fault.Unavailable, "%s is damaged: %v; restore a backup", path, p)
+		}
+	}()
+	o := &bbolt.Options{
+		Timeout:      lockWait,
+		ReadOnly:     readOnly,
+		FreelistType: bbolt.FreelistMapType,
+		// The file exists: bbolt must not make an empty one where a wrong folder was named.
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			return os.OpenFile(name, flag&^os.O_CREATE, mode)
+		},
+	}
+	if strconv.IntSize == 64 {
+		o.InitialMmapSize = mapSize
+	}
+	db, err = bbolt.Open(path, 0o600, o)
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fault.New(fault.Unavailable, "%s is in use by %s; stop it first", path, holder(filepath.Dir(path)))
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fault.New(fault.NotFound, "there is no data in %s", filepath.Dir(path))
+	case err != nil:
+		return nil, &fault.Error{Code: fault.Unavailable, Op: "open " + path, Message: "the file cannot be opened; if it is damaged, restore a backup", Err: err}
+	}
+	db.AllocSize = 4 << 20 // the file grows by this much at a time, with an fsync of its own
+	return db, nil
+}
+
+// createFile makes an empty bbolt file and fills it in one transaction. It is not synced yet.
+func createFile(path string, fill func(*bbolt.Tx) error) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	if err := db.Update(fill); err != nil {
+		_ = db.Close()
+		return err
+	}
+	return db.Close()
+}
+
+// install makes a complete file that was written aside the real one, so that a power failure leaves
+// the old state or the new one.
+func install(aside, path string) error {
+	f, err := os.OpenFile(aside, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(aside, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// holder names the process that has the file of this folder, as well as can be known.
+func holder(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, pidName))
+	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
+		return "process " + pid
+	}
+	return "another process"
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// schemaOf reads the number of the file's schema.
+func schemaOf(tx *bbolt.Tx) (uint64, error) {
+	meta := tx.Bucket(metaBucket)
+	if meta == nil || len(meta.Get(schemaKey)) != 8 {
+		return 0, fault.New(fault.Malformed, "the file is not a store of Kowabunga")
+	}
+	return binary.BigEndian.Uint64(meta.Get(schemaKey)), nil
+}
+
+func readState(tx *bbolt.Tx) (s state, err error) {
+	meta := tx.Bucket(metaBucket)
+	if meta == nil {
+		return s, fault.New(fault.Malformed, "the file is not a store of Kowabunga")
+	}
+	if err := json.Unmarshal(meta.Get(stateKey), &s); err != nil {
+		return s, &fault.Error{Code: fault.Malformed, Op: "read the state of the file", Err: err}
+	}
+	return s, nil
+}
+
+func writeState(tx *bbolt.Tx, s *state) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(metaBucket).Put(stateKey, text)
+}
+
+// layOut makes the buckets of an empty file.
+func layOut(tx *bbolt.Tx, schema uint64, s *state, tables []model.Table) error {
+	for _, name := range [][]byte{metaBucket, objectsBucket, journalBucket, migrationsBucket} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	for _, t := range tables {
+		if _, err := tx.Bucket(objectsBucket).CreateBucketIfNotExists([]byte(t.Kind)); err != nil {
+			return err
+		}
+	}
+	if err := tx.Bucket(metaBucket).Put(schemaKey, number(schema)); err != nil {
+		return err
+	}
+	return writeState(tx, s)
+}

@@ -1,0 +1,94 @@
+// Package octets reads and writes the length-prefixed fields that stored values, journal records and
+// backups are made of. Lengths and numbers are unsigned varints (encoding/binary), so that equal
+// content has exactly one encoding as long as it is written here; Reader refuses overlong varints.
+package octets
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"kowabunga/core/fault"
+)
+
+// Append adds a length and the bytes.
+func Append[B ~string | ~[]byte](to []byte, field B) []byte {
+	to = binary.AppendUvarint(to, uint64(len(field)))
+	return append(to, field...)
+}
+
+// Number adds an unsigned number.
+func Number(to []byte, n uint64) []byte { return binary.AppendUvarint(to, n) }
+
+// Reader takes fields off the front of some bytes. After the first failure it returns zeroes, and Err
+// tells what was wrong, so that callers check once.
+type Reader struct {
+	rest []byte
+	err  error
+}
+
+// Read makes a reader; the fields it returns share the memory of b.
+func Read(b []byte) *Reader { return &Reader{rest: b} }
+
+// Number takes an unsigned number.
+func (r *Reader) Number() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 || size > (bits.Len64(n|1)+6)/7 {
+		r.fail("a number is cut off or overlong")
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// Field takes a length and as many bytes.
+func (r *Reader) Field() []byte {
+	n := r.Number()
+	if n > uint64(len(r.rest)) {
+		r.fail("a field is longer than what holds it")
+		return nil
+	}
+	return r.Fixed(int(n))
+}
+
+// Text takes a length and as many bytes as a string.
+func (r *Reader) Text() string { return string(r.Field()) }
+
+// Fixed takes n bytes.
+func (r *Reader) Fixed(n int) []byte {
+	if n > len(r.rest) {
+		r.fail("the end is missing")
+		return nil
+	}
+	field := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return field
+}
+
+// Byte takes one byte.
+func (r *Reader) Byte() byte {
+	if b := r.Fixed(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+// More tells whether bytes are left and nothing failed.
+func (r *Reader) More() bool { return r.err == nil && len(r.rest) > 0 }
+
+// End is the first failure, or one for bytes that are left over.
+func (r *Reader) End() error {
+	if r.err == nil && len(r.rest) > 0 {
+		r.fail("there are bytes after the end")
+	}
+	return r.err
+}
+
+// Err is the first failure.
+func (r *Reader) Err() error { return r.err }
+
+func (r *Reader) fail(message string) {
+	if r.err == nil {
+		r.err = fault.New(fault.Malformed, "%s", message)
+	}
+	r.rest = nil
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"go.etcd.io/bbolt"
+
+	"kowabunga/core/fault"
+	"kowabunga/store/journal"
+)
+
+// ErrGone is the cause of the fault (NotFound) for a position that retention has cut off. Who gets it
+// looks at a view and goes on from the view's index.
+var ErrGone = errors.New("cut from the journal")
+
+// readAtOnce bounds what one transaction reads of the journal, in records and bytes.
+const (
+	readAtOnce      = 256
+	readAtOnceBytes = 4 << 20
+)
+
+// Journal returns up to max records from index from on, the published ones only; fewer when there are
+// no more, or when they are large. Faults: NotFound with ErrGone when the first one was cut, Conflict
+// when from lies more than one beyond the end: that position belongs to another journal.
+func (s *Store) Journal(from uint64, max int) ([]Record, error) {
+	return s.read(from, min(max, readAtOnce), s.published.Load())
+}
+
+func (s *Store) read(from uint64, max int, until *snapshot) (out []Record, err error) {
+	end := until.state.Index
+	if from > end+1 {
+		return nil, fault.New(fault.Conflict, "the journal ends at record %d; record %d belongs to another one", end, from)
+	}
+	if from == end+1 {
+		return nil, nil
+	}
+	err = guarded(func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(journalBucket).Cursor()
+			k, v := c.Seek(number(from))
+			if k == nil || !bytes.Equal(k, number(from)) {
+				return &fault.Error{Code: fault.NotFound, Err: ErrGone,
+					Message: fmt.Sprintf("the journal does not reach back to record %d any more; begin with the present state", from)}
+			}
+			for size := 0; k != nil && len(out) < max && size < readAtOnceBytes; k, v = c.Next() {
+				r, err := journal.Decode(bytes.Clone(v)) // the pages are not ours after this function
+				if err != nil {
+					return err
+				}
+				if r.Index > end {
+					break
+				}
+				size += len(v)
+				out = append(out, *r)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "read the journal")
+	}
+	return out, nil
+}
+
+// Watch yields every published record from index from on, waiting for new ones, until the context ends,
+// the store is closed or the loop breaks. An error is yielded once and is the last thing: the faults of
+// Journal, Cancelled when the context ends, Unavailable when the store is closed. A slow loop holds up
+// nobody; it gets ErrGone when retention overtakes it.
+func (s *Store) Watch(ctx context.Context, from uint64) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for {
+			now := s.published.Load()
+			records, err := s.read(from, readAtOnce, now)
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			for _, r := range records {
+				if ctx.Err() != nil {
+					break
+				}
+				if !yield(r, nil) {
+					return
+				}
+				from = r.Index + 1
+			}
+			if len(records) > 0 && ctx.Err() == nil {
+				continue
+			}
+			select {
+			case <-now.next:
+			case <-ctx.Done():
+				yield(Record{}, fault.From(ctx.Err()))
+				return
+			case <-s.done:
+				// What was published last must not be missed.
+				if s.published.Load() == now {
+					yield(Record{}, closed())
+					return
+				}
+			}
+		}
+	}
+}
