@@ -248,7 +248,7 @@ func (c *cloud) build() {
 	if _, err := c.store.Update(context.Background(), store.Cause{Actor: "agent", What: "inventory"}, func(d model.Draft) error {
 		host, _ := model.Find[*model.Kaktus](d, c.ids["host"])
 		host = model.Edit(host)
-		host.Caps = model.Caps{Arch: "x86_64", Threads: 8, Cores: 4, Sockets: 1, Memory: 64 << 30}
+		host.Caps = model.Caps{Arch: "x86_64", Threads: 32, Cores: 16, Sockets: 1, Memory: 64 << 30}
 		return d.Put(host)
 	}); err != nil {
 		c.t.Fatal(err)
