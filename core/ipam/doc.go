@@ -63,13 +63,12 @@ func read(s *model.Subnet) (layout, error) {
 	return l, nil
 }
 
-// forbidden are the addresses no machine may have, merged and ascending: network, broadcast, gateway,
-// reserved ranges and the gateway pool.
+// forbidden are the addresses no machine may have: network, broadcast, gateway, reserved ranges and the
+// gateway pool. They may overlap.
 func (l layout) forbidden() []span {
 	spans := []span{{l.all.first, l.all.first}, {l.all.last, l.all.last}, {l.gateway, l.gateway}}
 	spans = append(spans, l.reserved...)
-	spans = append(spans, l.pool...)
-	return merge(spans)
+	return append(spans, l.pool...)
 }
 
 // why says what an address is kept for, empty when a machine may have it.

@@ -42,30 +42,17 @@ func ranges(field string, declared []model.IPRange, l layout) ([]span, error) {
 	return spans, nil
 }
 
-// merge sorts spans and joins those that touch or overlap. It may reuse the slice it is given.
-func merge(spans []span) []span {
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.first, b.first) })
-	out := spans[:0]
-	for _, s := range spans {
-		// The sum is 64 bits wide because 255.255.255.255 has no successor in 32.
-		if n := len(out); n > 0 && int64(s.first) <= int64(out[n-1].last)+1 {
-			out[n-1].last = max(out[n-1].last, s.last)
-			continue
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
 func contains(spans []span, a uint32) bool {
 	return slices.ContainsFunc(spans, func(s span) bool { return s.has(a) })
 }
 
-// gaps are the spans of all that none of the merged spans covers, ascending.
-func gaps(all span, merged []span) []span {
+// gaps are the spans of all that none of the kept spans covers, ascending. The kept ones may overlap
+// and are sorted in place.
+func gaps(all span, kept []span) []span {
+	slices.SortFunc(kept, func(a, b span) int { return cmp.Compare(a.first, b.first) })
 	var out []span
-	next := int64(all.first)
-	for _, s := range merged {
+	next := int64(all.first) // 64 bits wide because 255.255.255.255 has no successor in 32
+	for _, s := range kept {
 		if next < int64(s.first) {
 			out = append(out, span{uint32(next), s.first - 1})
 		}

@@ -152,7 +152,7 @@ func (b *Board) count(m machine, by int32) {
 		b.taken[m.host] = taken
 	}
 	if at, ok := b.hosts[m.host]; ok {
-		_ = at
+		b.zones[at.zone].rows[at.row].room.Taken = taken
 	}
 	hosts := b.mates[m.project]
 	if hosts == nil {

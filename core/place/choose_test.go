@@ -224,6 +224,7 @@ func TestFits(t *testing.T) {
 		{"a byte more", ask(4, 6*gib+1), everyone, fault.Exhausted},
 		{"more than is there", ask(4, 9*gib), everyone, fault.Exhausted},
 		{"out of range", ask(math.MaxInt64, math.MaxInt64), everyone, fault.Exhausted},
+		{"more CPUs than fit a number", ask(math.MaxInt64, gib), everyone, fault.Exhausted},
 		{"offline", ask(1, gib), without(101), fault.Unavailable},
 		{"nothing", ask(0, gib), everyone, fault.Invalid},
 	} {
