@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/roles/config"
 	"kowabunga/roles/doctor"
+	"kowabunga/roles/kahuna"
 	"kowabunga/roles/term"
 )
 
@@ -38,6 +39,9 @@ Exit codes: 0 it worked, 1 it failed, 2 the command line was wrong.`,
 			root.AddCommand(c)
 		}
 	}
+	in("roles", "Roles",
+		kahuna.Command(),
+	)
 	in("program", "This program and this machine",
 		doctor.Command(),
 		versionCommand(),

@@ -53,6 +53,10 @@ type BackupOptions struct {
 	Recipients []string // age X25519 recipients, "age1..."
 }
 
+// passphraseWork is the scrypt work factor of passphrases (log2 N): about a second of one core, the
+// default of age. Tests lower it.
+var passphraseWork = 18
+
 // backupEnd closes a backup.
 type backupEnd struct {
 	Objects int    `json:"objects"`
@@ -165,6 +169,7 @@ func (o BackupOptions) recipients(h *Header) (out []age.Recipient, err error) {
 		if err != nil {
 			return nil, err
 		}
+		r.SetWorkFactor(passphraseWork)
 		h.Key = KeyPassphrase
 		return []age.Recipient{r}, nil
 	}

@@ -77,3 +77,39 @@ func TestUnknownOutcomeStopsWriting(t *testing.T) {
 		t.Errorf("%d changes are there, want the two acknowledged and the one nobody knew of", there)
 	}
 }
+
+// A change is published before anybody is told that it was made.
+func TestPublishedBeforeAnswered(t *testing.T) {
+	dir := t.TempDir()
+	if err := Create(options(dir)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "STORE_TEST_ROLE=paused", "STORE_TEST_DIR="+dir, "KOWABUNGA_FAILPOINT=store.commit.before-answer=pause")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// A process that dies between two migrations, or before the first, leaves data that the next one takes
+// further.
+func TestKilledWhileMigrating(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(upgradeDir, "schema-1", fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, fileName), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "STORE_TEST_ROLE=write", "STORE_TEST_DIR="+dir, "KOWABUNGA_FAILPOINT=store.migrate.before-step=kill")
+	if err := cmd.Run(); err == nil {
+		t.Fatal("not killed")
+	}
+	s := reopen(t, options(dir))
+	if n := s.View().Len("region"); n != 2 {
+		t.Errorf("%d regions after a migration that was cut off", n)
+	}
+	sound(t, s)
+}

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"kowabunga/core/model"
 )
@@ -32,6 +33,8 @@ func play(role string) int {
 		return 0
 	case "full":
 		return fillUp(opts)
+	case "paused":
+		return pausedAnswer(opts)
 	}
 	s, err := Open(opts)
 	if err != nil {
@@ -57,6 +60,41 @@ func play(role string) int {
 		})
 	}
 	all.Wait()
+	return 0
+}
+
+// pausedAnswer makes a change whose answer is held up by a failpoint until the change has been seen.
+func pausedAnswer(opts Options) int {
+	s, err := Open(opts)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	answered := make(chan error, 1)
+	go func() {
+		_, err := s.Update(context.Background(), Cause{}, put(region(1)))
+		answered <- err
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for r, err := range s.Watch(ctx, 2) {
+		if err != nil || r.Index != 2 || s.View().Len(model.KindRegion) != 1 {
+			fmt.Println("not seen:", err)
+			return 1
+		}
+		break
+	}
+	select {
+	case <-answered:
+		fmt.Println("answered though the answer is held up")
+		return 1
+	default:
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGCONT)
+	if err := <-answered; err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	return 0
 }
 

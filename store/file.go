@@ -69,7 +69,10 @@ func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 		FreelistType: bbolt.FreelistMapType,
 		// The file exists: bbolt must not make an empty one where a wrong folder was named.
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			return os.OpenFile(name, flag&^os.O_CREATE, mode)
+			if name == path {
+				flag &^= os.O_CREATE
+			}
+			return os.OpenFile(name, flag, mode)
 		},
 	}
 	if strconv.IntSize == 64 {

@@ -37,6 +37,13 @@ func TestJournalTellsWhatHappened(t *testing.T) {
 			t.Errorf("as JSON without %s: %s, %v", want, text, err)
 		}
 	}
+	before, err := s.Object(model.KindPool, gone.Changes[0].Before)
+	if p, ok := before.(*model.Pool); err != nil || !ok || p.CephSecretUUID.Reveal() != "hunter2" {
+		t.Errorf("what was deleted is %+v, %v", before, err)
+	}
+	if after, err := s.Object(model.KindPool, gone.Changes[0].After); after != nil || err != nil {
+		t.Errorf("after a deletion there is %v, %v", after, err)
+	}
 	if some, err := s.Journal(2, 1); err != nil || len(some) != 1 || some[0].Index != 2 {
 		t.Errorf("one from 2: %v, %v", some, err)
 	}

@@ -35,6 +35,9 @@ func TestAgainstPlainMaps(t *testing.T) {
 					if rapid.Bool().Draw(t, "owned") {
 						n.Owner = model.ID(id.Draw(t, "owner"))
 					}
+					if rapid.Bool().Draw(t, "homed") {
+						n.Home = n.Region
+					}
 					for _, l := range some("links") {
 						n.Links = append(n.Links, model.ID(l))
 					}
@@ -128,7 +131,7 @@ func naiveDelete(all map[name]*node, key name) bool {
 	for grew := true; grew; {
 		grew = false
 		for k, o := range all {
-			if !gone[k] && o.Owner != "" && gone[name{"zone", o.Owner}] {
+			if !gone[k] && (o.Owner != "" && gone[name{"zone", o.Owner}] || o.Home != "" && gone[name{"region", o.Home}]) {
 				gone[k], grew = true, true
 			}
 		}

@@ -19,6 +19,7 @@ type node struct {
 	kind   model.Kind
 	Region model.ID   // restrict
 	Owner  model.ID   // cascade
+	Home   model.ID   // cascade, of the kind that Region restricts
 	Links  []model.ID // detach
 	Tags   []string
 }
@@ -50,6 +51,7 @@ func tables() []model.Table {
 	zone.Refs = []model.Ref{
 		{Field: "region", To: "region", IDs: func(o model.Object) []model.ID { return []model.ID{o.(*node).Region} }},
 		{Field: "owner", To: "zone", OnDelete: model.Cascade, IDs: func(o model.Object) []model.ID { return []model.ID{o.(*node).Owner} }},
+		{Field: "home", To: "region", OnDelete: model.Cascade, IDs: func(o model.Object) []model.ID { return []model.ID{o.(*node).Home} }},
 		{Field: "links", To: "zone", OnDelete: model.Detach, IDs: func(o model.Object) []model.ID { return o.(*node).Links },
 			Drop: func(o model.Object, id model.ID) {
 				n := o.(*node)
@@ -150,11 +152,26 @@ func TestDeleteCascadesAndDetaches(t *testing.T) {
 	}
 }
 
+// What goes along cannot hold on to what goes.
+func TestCascadeOutweighsRestrict(t *testing.T) {
+	e := New(tables()).Edit()
+	a, b := zone("a", "a", "r"), zone("b", "b", "r")
+	a.Home, b.Owner = "r", "a"
+	put(t, e, region("r", "eu"), a, b)
+	if err := e.Delete("region", "r"); err != nil || e.Len("zone") != 0 {
+		t.Errorf("delete: %v, %d zones left", err, e.Len("zone"))
+	}
+	put(t, e, region("r", "eu"), a, zone("c", "c", "r"))
+	if err := e.Delete("region", "r"); !fault.Is(err, fault.Conflict) || err.Error() != `region "eu" still has zone "c"` || e.Len("zone") != 2 {
+		t.Errorf("delete with one that stays: %v, %d zones left", err, e.Len("zone"))
+	}
+}
+
 // A detach that cannot be done leaves no half of the deletion behind.
 func TestFailedDetachLeavesNothing(t *testing.T) {
 	ts := tables()
-	drop := ts[1].Refs[2].Drop
-	ts[1].Refs[2].Drop = func(o model.Object, id model.ID) {
+	drop := ts[1].Refs[3].Drop
+	ts[1].Refs[3].Drop = func(o model.Object, id model.ID) {
 		if o.Base().Name != "stubborn" {
 			drop(o, id)
 		}
@@ -302,7 +319,7 @@ func TestValidateRefusesWrongTables(t *testing.T) {
 		"unique and index same": func(ts []model.Table) { ts[0].Indexes[1].Name = "name" },
 		"no keys function":      func(ts []model.Table) { ts[0].Indexes[1].Keys = nil },
 		"reference to nothing":  func(ts []model.Table) { ts[1].Refs[0].To = "gnu" },
-		"detach without drop":   func(ts []model.Table) { ts[1].Refs[2].Drop = nil },
+		"detach without drop":   func(ts []model.Table) { ts[1].Refs[3].Drop = nil },
 	} {
 		ts := tables()
 		spoil(ts)

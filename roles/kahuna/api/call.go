@@ -1,0 +1,180 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"kowabunga/core/access"
+	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
+)
+
+// call is one request while it is served. It stands in for the response writer, so that the status and
+// size are known afterwards, and is used again for later requests.
+type call struct {
+	http.ResponseWriter
+	r       *http.Request
+	id      string // request id
+	who     access.Identity
+	method  *method // nil until routed
+	version catalogue.Version
+	status  int
+	size    int
+	buffer  []byte
+}
+
+// WriteHeader notes the status.
+func (c *call) WriteHeader(status int) {
+	if c.status == 0 {
+		c.status = status
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes the size.
+func (c *call) Write(b []byte) (int, error) {
+	if c.status == 0 {
+		c.status = http.StatusOK
+	}
+	n, err := c.ResponseWriter.Write(b)
+	c.size += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach deadlines and flushing.
+func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// Header values that many answers share. They are never changed in place.
+var (
+	typeJSON    = []string{"application/json"}
+	typeProblem = []string{"application/problem+json"}
+	noSniff     = []string{"nosniff"}
+	noStore     = []string{"no-store"}
+	lengthZero  = []string{"0"}
+)
+
+// json answers with a JSON body, which may be empty.
+func (c *call) json(status int, body []byte) { c.answer(status, typeJSON, body) }
+
+func (c *call) answer(status int, contentType []string, body []byte) {
+	h := c.ResponseWriter.Header()
+	h["Content-Type"] = contentType
+	if len(body) == 0 {
+		h["Content-Length"] = lengthZero
+	} else {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	c.WriteHeader(status)
+	if len(body) > 0 {
+		c.Write(body)
+	}
+}
+
+// maxBuffer bounds the buffers that are kept for later requests.
+const maxBuffer = 256 << 10
+
+func drawPrefix() string {
+	var b [6]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:]) + "-"
+}
+
+// requestID is the client's own id if it is sane, else a new one.
+func (a *API) requestID(r *http.Request) string {
+	if given := r.Header["X-Request-Id"]; len(given) == 1 && sane(given[0]) {
+		return given[0]
+	}
+	var b [40]byte
+	return string(strconv.AppendUint(append(b[:0], a.prefix...), a.serial.Add(1), 10))
+}
+
+func sane(id string) bool {
+	if len(id) == 0 || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.', c == ':':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// statusGone stands in logs and metrics for a client that went away before its answer.
+const statusGone = 499
+
+// ServeHTTP serves one request: it gives it an id, routes it, turns a panic into an error object, and
+// counts and logs what came of it.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	c := a.calls.Get().(*call)
+	*c = call{ResponseWriter: w, r: r, id: a.requestID(r), buffer: c.buffer[:0]}
+	h := w.Header()
+	h["X-Request-Id"] = []string{c.id}
+	h["X-Content-Type-Options"] = noSniff
+	h["Cache-Control"] = noStore
+	defer func() {
+		if p := recover(); p != nil {
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			a.Log.Error("a request failed in the program", "request", c.id, "method", r.Method, "path", short(r.URL.Path), "panic", p, "stack", string(debug.Stack()))
+			if c.status == 0 {
+				a.fail(c, fault.New(fault.Internal, "the program failed at this request; its log says more under request id %s", c.id))
+			}
+		}
+		took := time.Since(began)
+		a.meter.observe(c, took)
+		a.log(c, took)
+		if cap(c.buffer) > maxBuffer {
+			c.buffer = nil
+		}
+		*c = call{buffer: c.buffer}
+		a.calls.Put(c)
+	}()
+	a.route(c)
+}
+
+// log writes the access log: successful reads at level debug, so that polling clients do not fill it.
+func (a *API) log(c *call, took time.Duration) {
+	level := slog.LevelInfo
+	switch {
+	case c.status >= 500:
+		level = slog.LevelWarn
+	case c.status < 400 && (c.r.Method == http.MethodGet || c.r.Method == http.MethodHead):
+		level = slog.LevelDebug
+	}
+	ctx := c.r.Context()
+	if !a.Log.Enabled(ctx, level) {
+		return
+	}
+	a.Log.LogAttrs(ctx, level, "request", slog.String("request", c.id), slog.String("method", short(c.r.Method)),
+		slog.String("path", short(c.r.URL.Path)), slog.String("operation", c.method.label()), slog.Int("status", c.status),
+		slog.Int("bytes", c.size), slog.Duration("took", took), slog.String("from", address(c.r)), slog.String("who", c.who.Name))
+}
+
+// short bounds what outsiders can write into a log line.
+func short(s string) string {
+	if len(s) > 256 {
+		return s[:256] + "..."
+	}
+	return s
+}
+
+// address is the client's address without its port.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

@@ -1,0 +1,194 @@
+package openapi
+
+import (
+	"strconv"
+	"strings"
+
+	"kowabunga/core/catalogue"
+	"kowabunga/core/operation"
+)
+
+// Below is where an operation of the catalogue is served in API v2 below the path of its kind; false
+// when it is not: lists below a parent are narrowed lists there, and logins belong to API v1.
+func Below(op *catalogue.Op) (suffix string, served bool) {
+	switch {
+	case op.Verb == catalogue.List && len(op.Params) > 0, op.Action == "login", op.Action == "logout":
+		return "", false
+	case op.Verb == catalogue.List, op.Verb == catalogue.Create:
+		return "", true
+	case op.Verb == catalogue.Action:
+		return "/{ref}/" + op.Action, true
+	}
+	return "/{ref}", true
+}
+
+// V2 is the document of API v2.
+func V2(about About) Object {
+	doc := document(about, "Kowabunga API v2", "The native API: whole objects in lists, pages, ids or names, operations, events. "+
+		"A write answers 202 with its operation while work is left, unless ?wait=true. "+
+		"Every kind is also served under its name in the singular, e.g. /agent/{ref}/token.", "/api/v2")
+	schemas := schemasOf(catalogue.V2)
+	nativeSchemas(schemas)
+	paths, tags := Object{}, []any{}
+	for _, k := range catalogue.Kinds {
+		tags = append(tags, Object{"name": string(k.Name), "description": k.Summary})
+	}
+	for _, op := range catalogue.Ops() {
+		suffix, served := Below(op)
+		if !served {
+			continue
+		}
+		k := catalogue.Of(op.Kind)
+		place(paths, "/"+k.Plural+suffix, op.Method, native(op, k, schemas))
+	}
+	tags = append(tags, Object{"name": "work", "description": "Operations, events and explanations."})
+	nativePaths(paths)
+	doc["components"] = Object{"schemas": schemas, "securitySchemes": securitySchemes()}
+	doc["paths"], doc["tags"] = paths, tags
+	return doc
+}
+
+// native is an operation of the catalogue as API v2 serves it.
+func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
+	var params []any
+	if suffix, _ := Below(op); strings.HasPrefix(suffix, "/{ref}") {
+		params = append(params, pathParam("ref", string(k.Name), false))
+	}
+	for _, p := range k.Parents {
+		switch op.Verb {
+		case catalogue.List:
+			params = append(params, param(string(p.Kind), "only those of this "+string(p.Kind)+", by id or name"))
+		case catalogue.Create:
+			o := param(string(p.Kind), "where it is created, by id or name")
+			o["required"] = true
+			params = append(params, o)
+		}
+	}
+	writes := op.Method != "GET"
+	switch {
+	case op.Verb == catalogue.List:
+		params = append(params, param("name", "only those of this name"), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before"))
+	case writes:
+		params = append(params, Object{"name": "wait", "in": "query", "description": "answer when the work has ended", "schema": Object{"type": "boolean", "default": false}},
+			Object{"name": "Idempotency-Key", "in": "header", "description": "repeats under the same key get the first answer", "schema": Object{"type": "string", "maxLength": 255}})
+	}
+	query := op.Query
+	if op.Verb == catalogue.List {
+		query = nil
+	}
+	plain := *op
+	plain.Query = query
+	o := nativeOperation(&plain, params)
+	o["operationId"] = op.ID
+	responses := o["responses"].(Object)
+	switch {
+	case op.Verb == catalogue.List:
+		name := k.Schema + "List"
+		schemas[name] = page(k.Schema)
+		responses["200"] = success("a page", name)
+	case op.Verb == catalogue.Delete:
+		responses["204"] = Object{"description": "deleted"}
+	case op.Verb == catalogue.Action && op.Action == "token":
+		responses["200"] = success("the key, shown this once", "Key")
+	case op.Response == "":
+		responses["200"], responses["204"] = success("done", k.Schema), Object{"description": "done"}
+	default:
+		responses[strconv.Itoa(op.Status)] = success("done", op.Response)
+	}
+	if writes {
+		responses["202"] = success("accepted; work is left", "Operation")
+	}
+	return o
+}
+
+func nativeOperation(op *catalogue.Op, params []any) Object {
+	return describe(op, params, "Problem", "application/problem+json")
+}
+
+func page(schema string) Object {
+	return object("a page of a list", Object{"items": Object{"type": "array", "items": ref(schema)}, "next": text("cursor of the next page, absent on the last")}, "items")
+}
+
+func success(doc, schema string) Object {
+	return Object{"description": doc, "content": Object{"application/json": Object{"schema": ref(schema)}}}
+}
+
+func param(name, doc string) Object {
+	return Object{"name": name, "in": "query", "description": doc, "schema": Object{"type": "string"}}
+}
+
+// limitParam is a page size.
+func limitParam(name, doc string, value int64) Object {
+	return Object{"name": name, "in": "query", "description": doc, "schema": Object{"type": "integer", "default": value, "minimum": int64(1), "maximum": int64(1000)}}
+}
+
+// nativeSchemas adds what only API v2 has.
+func nativeSchemas(all Object) {
+	integer := Object{"type": "integer", "format": "int64"}
+	stamp := Object{"type": "string", "format": "date-time"}
+	all["Problem"] = object("an error (RFC 9457)", Object{"type": text("about:blank"), "title": text("status text"), "status": integer,
+		"detail": text("what is wrong and what to do"), "code": text("what kind of failure; branch on this"), "field": text("the input that was wrong"), "request": text("request id")},
+		"type", "title", "status", "detail", "code", "request")
+	all["Key"] = object("a new key", Object{"id": text("id of the agent or user it is for"), "key": text("the key")}, "id", "key")
+	states := []any{string(operation.Running), string(operation.Unwinding), string(operation.Succeeded), string(operation.Failed), string(operation.Cancelled)}
+	steps := []any{"pending", string(operation.Started), string(operation.Did), string(operation.Undoing), string(operation.Undid)}
+	all["Step"] = object("one step of an operation", Object{"name": text("what is done"), "state": Object{"type": "string", "enum": steps}, "attempt": integer}, "name", "state", "attempt")
+	all["Target"] = object("what an operation is about", Object{"kind": text("kind"), "id": text("id"), "name": text("name")}, "kind", "id", "name")
+	all["Progress"] = object("how far the running step is", Object{"done": integer, "total": integer, "unit": text("\"bytes\" or empty"), "note": text("in words")}, "done", "total", "unit", "note")
+	all["Fault"] = object("why an operation failed", Object{"code": text("kind of failure"), "field": text("input"), "message": text("in words")}, "code", "message")
+	all["Fact"] = object("one thing a decision knew", Object{"what": text("in words"), "subject": text("id of an object"), "value": text("with units"),
+		"verdict": Object{"type": "string", "enum": []any{"allowed", "refused", "chosen"}}}, "what")
+	all["Trace"] = object("why it was decided so", Object{"facts": Object{"type": "array", "items": ref("Fact")}, "hidden": Object{"type": "integer", "description": "facts about what the caller may not know of"}}, "facts", "hidden")
+	all["Operation"] = object("one piece of work", Object{"id": text("id"), "kind": Object{"type": "string", "const": "operation"}, "name": text("what it does, in words"),
+		"what": text("kind and verb"), "state": Object{"type": "string", "enum": states}, "target": ref("Target"), "project_id": text("project whose members may see it"),
+		"actor": text("who asked"), "request": text("request id of the call that asked"), "created": stamp, "updated": stamp, "finished": stamp,
+		"cancel": Object{"type": "boolean", "description": "somebody asked to call it off"}, "steps": Object{"type": "array", "items": ref("Step")},
+		"progress": ref("Progress"), "fault": ref("Fault"), "trace": ref("Trace")}, "id", "kind", "name", "what", "state", "target", "actor", "created", "updated", "cancel", "steps")
+	all["OperationList"] = page("Operation")
+	all["Explanation"] = object("the decision behind an object", Object{"kind": text("kind"), "id": text("id"), "name": text("name"), "operation": ref("Operation")}, "kind", "id", "name", "operation")
+	all["WhoAmI"] = object("the caller", Object{"name": text("name"), "role": text("role"), "user": text("id"), "token": text("id of the API key used"), "session": text("id of the login used")}, "name", "role")
+	all["Version"] = object("what answers", Object{"version": text("of the program"), "contract": text("release whose contract API v1 is"), "api": Object{"type": "array", "items": Object{"type": "string"}}}, "version", "contract", "api")
+	all["MissingOperation"] = object("an operation of API v1 that is answered 404", Object{"id": text("id"), "method": text("method"), "path": text("path"), "reason": text("why")}, "id", "method", "path", "reason")
+	all["MissingList"] = object("what API v1 lacks", Object{"items": Object{"type": "array", "items": ref("MissingOperation")}}, "items")
+}
+
+// nativePaths adds the operations that only API v2 has.
+func nativePaths(paths Object) {
+	add := func(path, method, id, summary string, params []any, status, schema string) {
+		for _, segment := range strings.Split(path, "/") {
+			if name, ok := strings.CutPrefix(segment, "{"); ok {
+				params = append([]any{pathParam(strings.TrimSuffix(name, "}"), "object", true)}, params...)
+			}
+		}
+		o := Object{"operationId": id, "tags": []any{"work"}, "summary": summary}
+		if params != nil {
+			o["parameters"] = params
+		}
+		responses := Object{}
+		for _, failed := range []string{"400", "401", "404", "503"} {
+			responses[failed] = failure("Problem", "application/problem+json")
+		}
+		if schema == "" {
+			responses[status] = Object{"description": "server-sent events: \"change\" per commit, then one of end, dropped, gone, denied",
+				"content": Object{"text/event-stream": Object{"schema": Object{"type": "string"}}}}
+		} else {
+			responses[status] = success("done", schema)
+		}
+		o["responses"] = responses
+		place(paths, path, method, o)
+	}
+	wait := Object{"name": "wait", "in": "query", "description": "answer when it has ended", "schema": Object{"type": "boolean", "default": false}}
+	add("/operations", "GET", "ListOperations", "List operations, oldest first", []any{param("state", "only those in this state"), param("target", "only those about this object, by id"),
+		param("project", "only those of this project, by id"), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
+	add("/operations/{id}", "GET", "ReadOperation", "Read an operation with its trace", []any{wait}, "200", "Operation")
+	add("/operations/{id}", "DELETE", "CancelOperation", "Call an operation off", nil, "202", "Operation")
+	add("/events", "GET", "Events", "Follow what happens", []any{fromParam(), Object{"name": "Last-Event-ID", "in": "header", "description": "as from; what event sources send when they reconnect", "schema": Object{"type": "string"}}}, "200", "")
+	add("/explain/{kind}/{id}", "GET", "Explain", "Read why an object is as it is", nil, "200", "Explanation")
+	add("/whoami", "GET", "WhoAmI", "Read who the credentials belong to", nil, "200", "WhoAmI")
+	add("/version", "GET", "Version", "Read what answers", nil, "200", "Version")
+	add("/missing", "GET", "Missing", "List what API v1 lacks in this release", nil, "200", "MissingList")
+}
+
+func fromParam() Object {
+	return Object{"name": "from", "in": "query", "description": "journal index after which to begin; now when absent", "schema": Object{"type": "integer", "format": "int64", "minimum": int64(0)}}
+}

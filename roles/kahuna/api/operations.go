@@ -1,0 +1,245 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"kowabunga/core/access"
+	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/core/operation"
+	"kowabunga/core/trace"
+)
+
+// detail is how much of an operation is written.
+type detail int
+
+const (
+	brief detail = iota // without the trace
+	full
+)
+
+// appendOperation writes an operation. Arguments and results of steps stay inside: they hold what only
+// agents need. Of the trace the caller sees the facts about what he may know of.
+func (a *API) appendOperation(b []byte, v model.View, who access.Identity, o *operation.Operation, d detail) []byte {
+	b = catalogue.AppendString(append(b, `{"id":`...), o.ID)
+	b = append(b, `,"kind":"operation"`...)
+	b = catalogue.AppendString(append(b, `,"name":`...), o.Name)
+	b = catalogue.AppendString(append(b, `,"what":`...), o.What)
+	b = catalogue.AppendString(append(b, `,"state":`...), string(o.State))
+	b = catalogue.AppendString(append(b, `,"target":{"kind":`...), string(o.Target.Kind))
+	b = catalogue.AppendString(append(b, `,"id":`...), o.Target.ID)
+	b = append(catalogue.AppendString(append(b, `,"name":`...), o.Target.Name), '}')
+	if o.Project != "" {
+		b = catalogue.AppendString(append(b, `,"project_id":`...), o.Project)
+	}
+	b = catalogue.AppendString(append(b, `,"actor":`...), o.Actor)
+	if o.Request != "" {
+		b = catalogue.AppendString(append(b, `,"request":`...), o.Request)
+	}
+	b = appendTime(append(b, `,"created":`...), o.Created)
+	b = appendTime(append(b, `,"updated":`...), o.Updated)
+	if !o.Finished.IsZero() {
+		b = appendTime(append(b, `,"finished":`...), o.Finished)
+	}
+	b = strconv.AppendBool(append(b, `,"cancel":`...), o.Cancel)
+	b = append(b, `,"steps":[`...)
+	for i := range o.Steps {
+		s := &o.Steps[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = catalogue.AppendString(append(b, `{"name":`...), s.Name)
+		state := string(s.State)
+		if s.State == operation.Pending {
+			state = "pending"
+		}
+		b = catalogue.AppendString(append(b, `,"state":`...), state)
+		b = append(strconv.AppendInt(append(b, `,"attempt":`...), int64(s.Attempt), 10), '}')
+	}
+	b = append(b, ']')
+	if p, ok := a.Engine.Progress(o.ID); ok && !o.State.Final() {
+		b = strconv.AppendInt(append(b, `,"progress":{"done":`...), p.Done, 10)
+		b = strconv.AppendInt(append(b, `,"total":`...), p.Total, 10)
+		b = catalogue.AppendString(append(b, `,"unit":`...), p.Unit)
+		b = append(catalogue.AppendString(append(b, `,"note":`...), p.Note), '}')
+	}
+	if f := o.Fault; f != nil {
+		b = catalogue.AppendString(append(b, `,"fault":{"code":`...), string(f.Code))
+		if f.Field != "" {
+			b = catalogue.AppendString(append(b, `,"field":`...), f.Field)
+		}
+		b = append(catalogue.AppendString(append(b, `,"message":`...), f.Public()), '}')
+	}
+	if d == full {
+		b = appendTrace(append(b, `,"trace":`...), v, who, o)
+	}
+	return append(b, '}')
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	return append(t.UTC().AppendFormat(append(b, '"'), "2006-01-02T15:04:05.000Z"), '"')
+}
+
+// appendTrace writes {"facts":[...],"hidden":n}: the facts behind a decision that concern the caller,
+// and how many concern things he may not know of.
+func appendTrace(b []byte, v model.View, who access.Identity, o *operation.Operation) []byte {
+	var t trace.Trace
+	if len(o.Trace) > 0 && json.Unmarshal(o.Trace, &t) != nil {
+		t.Facts = nil
+	}
+	hidden := 0
+	shown := make([]trace.Fact, 0, len(t.Facts))
+	for _, f := range t.Facts {
+		if concealed(v, who, f.Subject) {
+			hidden++
+			continue
+		}
+		shown = append(shown, f)
+	}
+	facts, err := json.Marshal(shown)
+	if err != nil {
+		facts = []byte("[]")
+	}
+	b = append(append(b, `{"facts":`...), facts...)
+	return append(strconv.AppendInt(append(b, `,"hidden":`...), int64(hidden), 10), '}')
+}
+
+// concealed tells whether a fact is about an object the caller may not know of. What no longer exists is
+// shown to superAdmins only.
+func concealed(v model.View, who access.Identity, subject model.ID) bool {
+	if subject == "" || who.SuperAdmin() {
+		return false
+	}
+	for _, k := range catalogue.Kinds {
+		if o, ok := v.Get(k.Name, subject); ok {
+			return !access.Visible(v, who, o)
+		}
+	}
+	return true
+}
+
+// listOperations answers a page of operations in order of id, which is order of time; state, target
+// (an id) and project (an id) narrow it.
+func (a *API) listOperations(c *call) error {
+	q, err := values(c.r)
+	if err != nil {
+		return err
+	}
+	p, err := readPage(q)
+	if err != nil {
+		return err
+	}
+	want := map[string]string{}
+	for _, name := range []string{"state", "target", "project"} {
+		if want[name], err = single(q, name); err != nil {
+			return err
+		}
+	}
+	v := a.Views.View()
+	objects := v.All(operation.Kind)
+	for _, index := range []string{"target", "project", "state"} {
+		if want[index] != "" {
+			objects = v.By(operation.Kind, index, want[index])
+			break
+		}
+	}
+	scope := access.NewScope(v, c.who)
+	items := newItems(c, p)
+	for object := range objects {
+		o := object.(*operation.Operation)
+		if o.ID <= p.after || want["state"] != "" && string(o.State) != want["state"] ||
+			want["target"] != "" && string(o.Target.ID) != want["target"] ||
+			want["project"] != "" && string(o.Project) != want["project"] || !scope.Visible(o) {
+			continue
+		}
+		if !items.room(o.ID) {
+			break
+		}
+		items.b = a.appendOperation(items.b, v, c.who, o, brief)
+	}
+	return items.end(c)
+}
+
+func (a *API) operation(v model.View, c *call) (*operation.Operation, error) {
+	o, err := a.visible(v, c, operation.Kind, model.ID(c.r.PathValue("id")))
+	if err != nil {
+		return nil, err
+	}
+	return o.(*operation.Operation), nil
+}
+
+// readOperation answers one operation with its trace; ?wait=true waits for its end.
+func (a *API) readOperation(c *call) error {
+	v := a.Views.View()
+	o, err := a.operation(v, c)
+	if err != nil {
+		return err
+	}
+	q, err := values(c.r)
+	if err != nil {
+		return err
+	}
+	if wait, err := flag(q, "wait"); err != nil {
+		return err
+	} else if wait && !o.State.Final() {
+		if o, err = a.Engine.Wait(c.r.Context(), o.ID); err != nil {
+			return err
+		}
+		v = a.Views.View()
+	}
+	c.buffer = a.appendOperation(c.buffer[:0], v, c.who, o, full)
+	c.json(http.StatusOK, c.buffer)
+	return nil
+}
+
+// cancelOperation asks for an operation to be called off and answers it as it stands.
+func (a *API) cancelOperation(c *call) error {
+	o, err := a.operation(a.Views.View(), c)
+	if err != nil {
+		return err
+	}
+	if err := a.Engine.Cancel(c.r.Context(), c.who, o.ID); err != nil {
+		return err
+	}
+	v := a.Views.View()
+	if now, ok := model.Find[*operation.Operation](v, o.ID); ok {
+		o = now
+	}
+	c.buffer = a.appendOperation(c.buffer[:0], v, c.who, o, brief)
+	c.json(http.StatusAccepted, c.buffer)
+	return nil
+}
+
+// explain answers why an object is as it is: the latest operation on it that recorded a decision.
+func (a *API) explain(c *call) error {
+	k, ok := catalogue.Named(c.r.PathValue("kind"))
+	if !ok {
+		return fault.New(fault.NotFound, "there is no kind of this name")
+	}
+	v := a.Views.View()
+	object, err := a.resources[k.Name].find(v, c, c.r.PathValue("id"), nil)
+	if err != nil {
+		return err
+	}
+	m := object.Base()
+	var decided *operation.Operation
+	for o := range model.By[*operation.Operation](v, "target", m.ID) {
+		if len(o.Trace) > 0 && access.Visible(v, c.who, o) {
+			decided = o // ids are in order of time
+		}
+	}
+	if decided == nil {
+		return fault.New(fault.NotFound, "no decision about this %s is on record; it needed no operation, or its operation is no longer kept", k.Name)
+	}
+	b := catalogue.AppendString(append(c.buffer[:0], `{"kind":`...), string(k.Name))
+	b = catalogue.AppendString(append(b, `,"id":`...), m.ID)
+	b = catalogue.AppendString(append(b, `,"name":`...), m.Name)
+	b = a.appendOperation(append(b, `,"operation":`...), v, c.who, decided, full)
+	c.buffer = append(b, '}')
+	c.json(http.StatusOK, c.buffer)
+	return nil
+}

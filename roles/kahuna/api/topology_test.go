@@ -1,0 +1,42 @@
+package api_test
+
+import "fmt"
+
+// topology is the smallest set of things that machines run on, by name.
+func (w *world) topology() map[string]string {
+	w.t.Helper()
+	ids := map[string]string{}
+	make := func(name, path, body string, args ...any) { ids[name] = w.id(path, fmt.Sprintf(body, args...)) }
+	make("region", "/api/v1/region", `{"name":"eu","domain":"eu.test"}`)
+	make("zone", "/api/v1/region/"+ids["region"]+"/zone", `{"name":"eu-a"}`)
+	make("agent", "/api/v1/agent", `{"name":"a1","type":"Kaktus"}`)
+	make("kaktus", "/api/v1/zone/"+ids["zone"]+"/kaktus", `{"name":"k1","agents":[%q]}`, ids["agent"])
+	w.report(ids["kaktus"])
+	make("public", "/api/v1/region/"+ids["region"]+"/vnet", `{"name":"pub","interface":"brpub","private":false}`)
+	make("vnet", "/api/v1/region/"+ids["region"]+"/vnet", `{"name":"priv","vlan":201,"interface":"br201"}`)
+	make("subnet", "/api/v1/vnet/"+ids["vnet"]+"/subnet", `{"name":"s1","cidr":"10.201.0.0/24","gateway":"10.201.0.1","gw_pool":[{"first":"10.201.0.240","last":"10.201.0.249"}]}`)
+	make("pool", "/api/v1/region/"+ids["region"]+"/pool", `{"name":"p1","pool":"dir:main","ceph_secret_uuid":"s3cret-uuid","agents":[%q]}`, ids["agent"])
+	make("template", "/api/v1/pool/"+ids["pool"]+"/template", `{"name":"debian","source":"http://127.0.0.1/debian.img"}`)
+	make("user", "/api/v1/user", `{"name":"ann","email":"ann@eu.test","role":"projectAdmin"}`)
+	make("reader", "/api/v1/user", `{"name":"rob","email":"rob@eu.test","role":"user"}`)
+	make("stranger", "/api/v1/user", `{"name":"eve","email":"eve@eu.test","role":"user"}`)
+	make("team", "/api/v1/team", `{"name":"t1","users":[%q,%q]}`, ids["user"], ids["reader"])
+	make("project", "/api/v1/project?subnetSize=26", `{"name":"web","domain":"web.test","root_password":"hunter-2-rabbits","teams":[%q],"regions":[%q]}`, ids["team"], ids["region"])
+	return ids
+}
+
+// kompute makes a machine in the topology.
+func (w *world) kompute(ids map[string]string, name string) string {
+	w.t.Helper()
+	return w.id("/api/v1/project/"+ids["project"]+"/zone/"+ids["zone"]+"/kompute", fmt.Sprintf(`{"name":%q,"memory":1073741824,"vcpus":1,"disk":4294967296}`, name))
+}
+
+// key makes an API key for a user.
+func (w *world) key(user string) string {
+	w.t.Helper()
+	key, _ := w.must("PATCH", "/api/v2/user/"+user+"/token", "")["key"].(string)
+	if key == "" {
+		w.t.Fatal("no key was answered")
+	}
+	return key
+}

@@ -1,0 +1,180 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+
+	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/core/operation"
+	"kowabunga/roles/kahuna/operate"
+)
+
+// create makes an object. Its parents are query parameters named by their kinds, each an id or a name:
+// POST /api/v2/komputes?project=web&zone=eu-a.
+func (r *resource) create(op *catalogue.Op) func(*call) error {
+	return func(c *call) error {
+		v := r.api.Views.View()
+		q, err := values(c.r)
+		if err != nil {
+			return err
+		}
+		within, err := r.parents(v, c, q)
+		if err != nil {
+			return err
+		}
+		path := make(map[string]model.ID, len(op.Params))
+		for _, p := range op.Params {
+			id := within[p.Kind]
+			if id == "" {
+				return fault.Bad(string(p.Kind), "is required as a query parameter: id or name of the %s", p.Kind)
+			}
+			path[p.Name] = id
+		}
+		return r.carryOut(c, op, v, q, path, "")
+	}
+}
+
+// change serves PUT, DELETE and actions on one object, by id or name.
+func (r *resource) change(op *catalogue.Op) func(*call) error {
+	return func(c *call) error {
+		v := r.api.Views.View()
+		q, err := values(c.r)
+		if err != nil {
+			return err
+		}
+		within, err := r.parents(v, c, q)
+		if err != nil {
+			return err
+		}
+		o, err := r.find(v, c, c.r.PathValue("ref"), within)
+		if err != nil {
+			return err
+		}
+		path := map[string]model.ID{op.Target(): o.Base().ID}
+		for _, p := range op.Params {
+			for _, n := range r.kind.Parents {
+				if n.Kind == p.Kind && p.Name != op.Target() {
+					path[p.Name] = n.Of(o)
+				}
+			}
+		}
+		return r.carryOut(c, op, v, q, path, o.Base().ID)
+	}
+}
+
+// carryOut hands a write to the engine. Without ?wait=true the answer is 202 and the operation as long
+// as work is left. target is empty for creations.
+func (r *resource) carryOut(c *call, op *catalogue.Op, v model.View, q url.Values, path map[string]model.ID, target model.ID) error {
+	a := r.api
+	wait, err := flag(q, "wait")
+	if err != nil {
+		return err
+	}
+	request := operate.Request{Op: op, Who: c.who, ID: c.id, From: address(c.r), Wait: wait, Path: path}
+	if request.Key, err = idempotencyKey(c.r); err != nil {
+		return err
+	}
+	if q, err = a.resolve(v, c, q, op.Query); err != nil {
+		return err
+	}
+	if request.Query, err = query(q, op.Query); err != nil {
+		return err
+	}
+	if op.Request != "" {
+		if request.Body, err = body(c); err != nil {
+			return err
+		}
+	}
+	answer, err := a.Engine.Do(c.r.Context(), request)
+	if err != nil {
+		return err
+	}
+	a.outcome(c, r.kind, op, answer, wait, target)
+	a.delivered(c, answer.Operation)
+	a.welcome(c, op, answer.Object)
+	return nil
+}
+
+// outcome answers a write that was accepted.
+func (a *API) outcome(c *call, k *catalogue.Kind, op *catalogue.Op, answer operate.Answer, wait bool, target model.ID) {
+	if answer.Operation != "" && !wait {
+		v := a.Views.View()
+		if o, ok := model.Find[*operation.Operation](v, answer.Operation); ok && !o.State.Final() {
+			c.Header().Set("Location", BaseV2+"/operations/"+string(o.ID))
+			c.buffer = a.appendOperation(c.buffer[:0], v, c.who, o, brief)
+			c.json(http.StatusAccepted, c.buffer)
+			return
+		}
+	}
+	if answer.Key != "" {
+		// The id is that of the agent or user: with the key it is what its owner has to present.
+		b := catalogue.AppendString(append(c.buffer[:0], `{"id":`...), target)
+		b = append(catalogue.AppendString(append(b, `,"key":`...), answer.Key), '}')
+		c.buffer = b
+		c.json(http.StatusOK, b)
+		clear(b)
+		return
+	}
+	if answer.Object == nil || answer.View == nil || op.Verb == catalogue.Delete {
+		c.WriteHeader(http.StatusNoContent)
+		return
+	}
+	shown := catalogue.Of(answer.Object.Kind())
+	if shown == nil {
+		shown = k
+	}
+	status := http.StatusOK
+	if op.Verb == catalogue.Create {
+		status = http.StatusCreated
+		c.Header().Set("Location", BaseV2+"/"+shown.Plural+"/"+string(answer.Object.Base().ID))
+	}
+	a.object(c, shown, answer.View, answer.Object, status)
+}
+
+// resolve replaces names by ids in the parameters that refer to objects.
+func (a *API) resolve(v model.View, c *call, q url.Values, declared []catalogue.Query) (url.Values, error) {
+	within := map[model.Kind]model.ID{}
+	for i := range declared {
+		p := &declared[i]
+		if p.Ref == "" {
+			continue
+		}
+		ref, err := single(q, p.Name)
+		if err != nil {
+			return nil, err
+		}
+		if ref == "" {
+			continue
+		}
+		o, err := a.resources[p.Ref].find(v, c, ref, within)
+		if err != nil {
+			return nil, fault.Bad(p.Name, "there is no single %s of this id or name", p.Ref)
+		}
+		within[p.Ref] = o.Base().ID
+		q.Set(p.Name, string(o.Base().ID))
+	}
+	return q, nil
+}
+
+func flag(q url.Values, name string) (bool, error) {
+	value, err := single(q, name)
+	if err != nil || value == "" {
+		return false, err
+	}
+	value, err = typed(&catalogue.Query{Name: name, Type: catalogue.Boolean}, value)
+	return value == "true", err
+}
+
+// idempotencyKey reads the header under which a repeated request is known again: up to 255 visible
+// ASCII characters.
+func idempotencyKey(r *http.Request) (string, error) {
+	key := r.Header.Get("Idempotency-Key")
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' || i >= 255 {
+			return "", bad("Idempotency-Key", "must be at most 255 visible ASCII characters")
+		}
+	}
+	return key, nil
+}

@@ -1,0 +1,45 @@
+package api_test
+
+import (
+	"context"
+	"testing"
+
+	"kowabunga/core/model"
+	"kowabunga/roles/kahuna/api/apitest"
+	"kowabunga/store"
+)
+
+func contract(t testing.TB) *apitest.Wire {
+	t.Helper()
+	w, err := apitest.Load("../../../testdata/wire/wire.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// report is what an agent tells of its host once it is connected.
+func (w *world) report(kaktus string) {
+	w.t.Helper()
+	_, err := w.store.Update(context.Background(), store.Cause{Actor: "agent", What: "report hardware"}, func(d model.Draft) error {
+		k, ok := model.Find[*model.Kaktus](d, model.ID(kaktus))
+		if !ok {
+			w.t.Error("the host is gone")
+			return nil
+		}
+		k = model.Edit(k)
+		k.Caps = model.Caps{Arch: "x86_64", Vendor: "GenuineIntel", Model: "Skylake", Sockets: 1, Cores: 8, Threads: 16, Memory: 64 << 30, Accel: "kvm"}
+		return d.Put(k)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Every operation of the contract, called through the official SDK; every answer byte for byte against
+// the contract.
+func TestWireContractIsServed(t *testing.T) {
+	w := newWorld(t)
+	apitest.Walk(t, contract(t), apitest.Target{URL: w.server.URL, Key: masterKey, Transport: w.server.Client().Transport,
+		Connect: func(t *testing.T, _, kaktus string) { w.report(kaktus) }})
+}

@@ -1,0 +1,241 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/behaviour"
+	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/core/operation"
+	"kowabunga/roles/kahuna/api"
+	"kowabunga/roles/kahuna/identity"
+	"kowabunga/roles/kahuna/operate"
+	"kowabunga/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const masterKey = "kR7wq2ZpX9vTn4LmB8cJhG5sDfY3aQeU6xWz"
+
+// hosts answers for every agent at once that what was asked is done.
+type hosts struct {
+	// hold, when set, is waited for before a call is answered.
+	hold atomic.Pointer[chan struct{}]
+}
+
+func (h *hosts) Online(model.ID) bool { return true }
+
+func (h *hosts) Call(ctx context.Context, c operate.Call) (json.RawMessage, error) {
+	if gate := h.hold.Load(); gate != nil {
+		select {
+		case <-*gate:
+		case <-ctx.Done():
+			return nil, fault.From(ctx.Err())
+		}
+	}
+	var args struct{ Size int64 }
+	if err := json.Unmarshal(c.Args, &args); err != nil {
+		return nil, err
+	}
+	switch c.Method {
+	case agentproto.MethodImageImport:
+		return json.RawMessage(`{"sha256":"0123","size":1048576,"format":"raw"}`), nil
+	case agentproto.MethodVolumeCreate, agentproto.MethodVolumeResize, agentproto.MethodVolumeStat:
+		return json.Marshal(map[string]int64{"size": args.Size})
+	case agentproto.MethodMachineState:
+		return json.RawMessage(`{"run":true}`), nil
+	}
+	return json.RawMessage(`{}`), nil
+}
+
+// live is what hosts would say of machines.
+type live struct {
+	state func(model.ID) (string, string, error)
+}
+
+func (l *live) State(_ context.Context, id model.ID) (string, string, error) {
+	if l.state != nil {
+		return l.state(id)
+	}
+	return "Running", "", nil
+}
+
+// letters keeps what would have been mailed.
+type letters struct {
+	keys     map[model.ID]string
+	welcomed []model.ID
+	err      error
+}
+
+func (l *letters) Welcome(_ context.Context, u *model.User) error {
+	l.welcomed = append(l.welcomed, u.ID)
+	return l.err
+}
+
+func (l *letters) Issued(_ context.Context, owner model.Object, _ *model.Token, key string) error {
+	l.keys[owner.Base().ID] = key
+	return l.err
+}
+
+var (
+	_ operate.Caller = (*hosts)(nil)
+	_ api.Live       = (*live)(nil)
+	_ api.Letters    = (*letters)(nil)
+	_ api.Engine     = (*operate.Engine)(nil)
+	_ api.Sessions   = (*identity.Accounts)(nil)
+	_ api.Limiter    = (*identity.Accounts)(nil)
+	_ api.Letters    = identity.Letters{}
+)
+
+// world is the API on a real store, engine and identity, with hosts that obey at once.
+type world struct {
+	t       testing.TB
+	store   *store.Store
+	engine  *operate.Engine
+	hosts   *hosts
+	live    *live
+	letters *letters
+	api     *api.API
+	server  *httptest.Server
+	log     *lockedBuffer
+}
+
+// newWorld starts one; change may alter the configuration.
+func newWorld(t testing.TB, change ...func(*api.Config)) *world {
+	t.Helper()
+	tables := append(catalogue.Tables(), operation.Table)
+	opts := store.Options{Dir: t.TempDir(), Tables: tables}
+	if err := store.Create(opts); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, store: s, hosts: &hosts{}, live: &live{}, letters: &letters{keys: map[model.ID]string{}}, log: &lockedBuffer{}}
+	w.engine = operate.New(operate.Config{Store: s, Agents: w.hosts, Log: slog.New(slog.DiscardHandler),
+		Rules: func() behaviour.Config { return behaviour.Config{BootstrapUser: "ops", StopGrace: time.Second} }})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = w.engine.Run(ctx)
+	}()
+	accounts, err := identity.New(context.Background(), identity.Config{Views: s, MasterKey: masterKey,
+		Write: func(ctx context.Context, c identity.Cause, f func(model.Draft) error) error {
+			_, err := s.Update(ctx, store.Cause{Actor: c.Who.Name, From: c.From, What: c.What}, f)
+			return err
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := api.Config{Auth: accounts, Sessions: accounts, Engine: w.engine, Views: s, Journal: api.JournalOf(s, tables), Live: w.live,
+		Letters: w.letters, Version: "0.0.0-test", Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Docs: fstest.MapFS{"install.md": {Data: []byte("# Install it\n\nRun `make sandbox` & <wait>, see [the tour](tour.md).\n")}, "tour.md": {Data: []byte("# Tour\n")}}}
+	for _, f := range change {
+		f(&c)
+	}
+	if w.api, err = api.New(c); err != nil {
+		t.Fatal(err)
+	}
+	w.server = httptest.NewUnstartedServer(nil)
+	w.server.Config = w.api.Server(w.api)
+	w.server.Start()
+	t.Cleanup(func() {
+		w.api.Close()
+		w.server.Close()
+		w.server.Client().CloseIdleConnections()
+		cancel()
+		<-ended
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request with the master key, without following redirects.
+func (w *world) do(method, path, body string, headers ...string) answer {
+	w.t.Helper()
+	r, err := http.NewRequest(method, w.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", masterKey)
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i+1] == "" {
+			r.Header.Del(headers[i])
+		} else {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+	}
+	resp, err := w.server.Client().Transport.RoundTrip(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(raw)}
+}
+
+// must is do for what has to succeed; it returns the JSON object of the answer.
+func (w *world) must(method, path, body string, headers ...string) map[string]any {
+	w.t.Helper()
+	a := w.do(method, path, body, headers...)
+	if a.status >= 300 {
+		w.t.Fatalf("%s %s: %d %s", method, path, a.status, a.body)
+	}
+	var out map[string]any
+	if a.body != "" {
+		if err := json.Unmarshal([]byte(a.body), &out); err != nil {
+			w.t.Fatalf("%s %s: %v: %s", method, path, err, a.body)
+		}
+	}
+	return out
+}
+
+// id creates an object and returns its id.
+func (w *world) id(path, body string) string {
+	w.t.Helper()
+	id, _ := w.must("POST", path, body)["id"].(string)
+	if id == "" {
+		w.t.Fatalf("POST %s answered no id", path)
+	}
+	return id
+}
+
+// decode reads a JSON object.
+func decode(t testing.TB, body string) map[string]any {
+	t.Helper()
+	var out map[string]any
+	d := json.NewDecoder(bytes.NewReader([]byte(body)))
+	if err := d.Decode(&out); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return out
+}

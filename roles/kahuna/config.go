@@ -1,0 +1,105 @@
+// Package kahuna is the control plane: REST API, agents' endpoint, operations and the store, as one
+// process with one directory.
+//
+// The directory holds kahuna.yaml, secrets/ (master key, sealing key, fleet secret), tls/ (the local
+// CA, where no certificate is given), data/ (the store) and kahuna.sock, through which local commands
+// reach the running server.
+package kahuna
+
+import (
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kowabunga/core/fault"
+	"kowabunga/roles/config"
+)
+
+// DefaultDir is where a Kahuna lives unless told otherwise.
+const DefaultDir = "/var/lib/kowabunga/kahuna"
+
+// Config is everything a Kahuna is told.
+type Config struct {
+	Dir           string
+	Listen        string // address of the API and the agents' endpoint
+	URL           string // how others reach it; made from Listen and the host's name when empty
+	PlainHTTP     bool   // no TLS: behind a proxy, or on loopback
+	TLSCert       string // PEM files; without them the local CA makes a certificate
+	TLSKey        string
+	MetricsListen string // loopback address for /metrics and health without credentials; empty for none
+	Mail          string // "file:DIR"
+	MailFrom      string
+	AdminEmail    string
+	Bootstrap     struct{ User, Pubkey string }
+	Access        struct{ ProjectAdminsCreateProjects bool }
+	SessionLife   time.Duration
+	StopGrace     time.Duration // how long a guest may take to shut down
+	Journal       struct {
+		Age  time.Duration
+		Size config.Size
+	}
+	Log config.Log
+}
+
+// set declares the keys of a configuration.
+func (c *Config) set() *config.Set {
+	s := config.New("kahuna")
+	s.Path(&c.Dir, "dir", DefaultDir, "directory of this Kahuna").NotInFile()
+	s.Address(&c.Listen, "listen", ":8443", "address to serve the API and the agents on")
+	s.URL(&c.URL, "url", "", "public URL, when it is not https://HOSTNAME and the port", "http", "https")
+	s.Bool(&c.PlainHTTP, "plain-http", false, "serve without TLS: on loopback, or behind a proxy that does TLS")
+	s.Path(&c.TLSCert, "tls-cert", "", "certificate chain, PEM; a local CA makes one when empty")
+	s.Path(&c.TLSKey, "tls-key", "", "private key of the certificate, PEM")
+	s.Address(&c.MetricsListen, "metrics-listen", "", "loopback address for /metrics, /healthz and /readyz without credentials")
+	s.String(&c.Mail, "mail", "", "where mail goes: file:DIR writes one .eml per letter")
+	s.String(&c.MailFrom, "mail-from", "Kowabunga <kowabunga@localhost>", "sender of mail")
+	s.String(&c.AdminEmail, "admin-email", "", "who gets mail about agents")
+	s.String(&c.Bootstrap.User, "bootstrap.user", "kowabunga", "service account of new machines, unless their project names one")
+	s.String(&c.Bootstrap.Pubkey, "bootstrap.pubkey", "", "SSH public key of that account")
+	s.Bool(&c.Access.ProjectAdminsCreateProjects, "access.projectAdminsCreateProjects", false, "let projectAdmins create projects for teams they are in")
+	s.Duration(&c.SessionLife, "session-life", 24*time.Hour, "how long a login lasts")
+	s.Duration(&c.StopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before it is forced")
+	s.Duration(&c.Journal.Age, "journal.age", 90*24*time.Hour, "how long the journal is kept; 0 for ever")
+	s.Size(&c.Journal.Size, "journal.size", 1<<30, "how large the journal may grow; 0 without bound")
+	s.Log(&c.Log)
+	s.Validate(func() error {
+		if (c.TLSCert == "") != (c.TLSKey == "") {
+			return fault.Bad("tls-cert", "a certificate and its key come together")
+		}
+		if c.PlainHTTP && c.TLSCert != "" {
+			return fault.Bad("plain-http", "contradicts tls-cert")
+		}
+		if c.MetricsListen != "" && !loopback(c.MetricsListen) {
+			return fault.Bad("metrics-listen", "%q is not a loopback address; others read /metrics with an API key", c.MetricsListen)
+		}
+		return nil
+	})
+	return s
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Places below the directory.
+func (c *Config) file() string       { return filepath.Join(c.Dir, "kahuna.yaml") }
+func (c *Config) secrets() string    { return filepath.Join(c.Dir, "secrets") }
+func (c *Config) masterKey() string  { return filepath.Join(c.Dir, "secrets", "master-key") }
+func (c *Config) sealingKey() string { return filepath.Join(c.Dir, "secrets", "sealing-key") }
+func (c *Config) fleetKey() string   { return filepath.Join(c.Dir, "secrets", "fleet-secret") }
+func (c *Config) data() string       { return filepath.Join(c.Dir, "data") }
+func (c *Config) tls() string        { return filepath.Join(c.Dir, "tls") }
+func (c *Config) socket() string     { return filepath.Join(c.Dir, "kahuna.sock") }
+
+// load fills the configuration from flags, environment and DIR/kahuna.yaml.
+func load(cmd *cobra.Command, c *Config, s *config.Set, required bool) error {
+	c.Dir = s.Early(cmd, "dir")
+	return s.Load(cmd, c.file(), required)
+}

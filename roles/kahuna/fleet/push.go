@@ -1,0 +1,220 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"time"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+)
+
+// want is the latest desired state of one name for one agent. Guarded by Fleet.mu.
+type want struct {
+	state    agentproto.State
+	version  uint64 // of the Push
+	settled  bool   // the agent runs it
+	failures int
+	notYet   time.Time // do not try before
+}
+
+// Push makes a state the desired one of an agent, replacing an earlier one of the same name. It
+// returns at once. The state is sent, under the present epoch, until the agent runs it: now if it is
+// connected, at every reconnect that finds it behind, and again with growing pauses when it fails.
+// What the agent makes of it goes to OnStatus.
+func (f *Fleet) Push(agent string, st agentproto.State) {
+	epoch := f.cfg.Epoch()
+	f.mu.Lock()
+	if f.closing {
+		f.mu.Unlock()
+		return
+	}
+	f.tasks.Add(1)
+	defer f.tasks.Done()
+	m := f.member(agent)
+	w, known := m.desired[st.Name]
+	if !known {
+		w = &want{}
+		m.desired[st.Name] = w
+	}
+	if known && w.settled && w.state.Generation == st.Generation {
+		f.mu.Unlock()
+		return
+	}
+	*w = want{state: st, version: w.version + 1}
+	if s := m.session; s != nil && !known {
+		w.settled = holds(s.hello, st, epoch)
+	}
+	settled := w.settled
+	f.mu.Unlock()
+	if settled {
+		f.status(m, agentproto.Status{Name: st.Name, Generation: st.Generation, Applied: true})
+		return
+	}
+	f.push(m)
+}
+
+// holds reports whether an agent said in its hello that it runs this generation of this epoch.
+func holds(h agentproto.Hello, st agentproto.State, epoch agentproto.Epoch) bool {
+	generation, ok := h.Generations[st.Name]
+	return ok && generation == st.Generation && h.Epochs[st.Name] == epoch
+}
+
+// greet compares what a new session holds with what it should, and returns the states that are as they
+// should be. It needs the lock.
+func (m *member) greet(h agentproto.Hello, epoch agentproto.Epoch) (held []agentproto.Status) {
+	m.hello = h
+	for name, w := range m.desired {
+		w.settled, w.failures, w.notYet = holds(h, w.state, epoch), 0, time.Time{}
+		if w.settled {
+			held = append(held, agentproto.Status{Name: name, Generation: w.state.Generation, Applied: true})
+		}
+	}
+	return held
+}
+
+// push makes sure that somebody sends what is not settled.
+func (f *Fleet) push(m *member) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+	if m.pushing || m.session == nil || len(m.desired) == 0 || f.closing {
+		return
+	}
+	m.pushing = true
+	f.tasks.Add(1)
+	go f.pushAll(m)
+}
+
+// pushAll sends states until all are settled or the agent is offline.
+func (f *Fleet) pushAll(m *member) {
+	defer f.tasks.Done()
+	for {
+		s, w, pause := f.nextPush(m)
+		if s == nil {
+			return
+		}
+		if w == nil {
+			timer := time.NewTimer(pause)
+			select {
+			case <-timer.C:
+			case <-m.wake:
+			case <-s.conn.Done():
+			case <-f.ctx.Done():
+			}
+			timer.Stop()
+			continue
+		}
+		f.pushOne(m, s, w)
+	}
+}
+
+// nextPush returns the session and the next state to send, or how long to wait for one. Without
+// anything to do it returns nothing and the pushing is over.
+func (f *Fleet) nextPush(m *member) (*session, *want, time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	pause := time.Duration(-1)
+	if m.session != nil && !f.closing && m.session.conn.Err() == nil {
+		for _, w := range m.desired {
+			if w.settled {
+				continue
+			}
+			wait := max(0, time.Until(w.notYet))
+			if wait == 0 {
+				return m.session, w, 0
+			}
+			if pause < 0 || wait < pause {
+				pause = wait
+			}
+		}
+		if pause >= 0 {
+			return m.session, nil, pause
+		}
+	}
+	m.pushing = false
+	return nil, nil, 0
+}
+
+func (f *Fleet) pushOne(m *member, s *session, w *want) {
+	f.mu.Lock()
+	st, version := w.state, w.version
+	f.mu.Unlock()
+	st.Epoch = f.cfg.Epoch()
+	status, err := f.apply(s, st)
+	ok := err == nil && status.Applied && status.Generation == st.Generation
+
+	f.mu.Lock()
+	if w.version == version {
+		if ok {
+			w.settled, w.failures, w.notYet = true, 0, time.Time{}
+		} else {
+			w.notYet = time.Now().Add(f.cfg.PushBackoff(w.failures))
+			w.failures++
+		}
+	}
+	f.mu.Unlock()
+	if s.conn.Err() != nil && err != nil {
+		return // the next session begins anew
+	}
+	f.counters.pushes.Add(1)
+	if !ok {
+		f.counters.pushFailures.Add(1)
+		f.log.Warn("an agent does not run its desired state", "agent", m.id, "state", st.Name, "generation", st.Generation, "problems", status.Problems, "error", err)
+	}
+	if err != nil {
+		status = agentproto.Status{Name: st.Name, Generation: s.hello.Generations[st.Name], Problems: []string{fault.From(err).Error()}}
+	}
+	f.status(m, status)
+}
+
+func (f *Fleet) apply(s *session, st agentproto.State) (agentproto.Status, error) {
+	var status agentproto.Status
+	raw, err := json.Marshal(st)
+	if err != nil {
+		return status, fault.Wrap(err, fault.Internal, "encode a desired state")
+	}
+	ctx, cancel := context.WithTimeout(f.ctx, f.cfg.PushTimeout)
+	defer cancel()
+	err = s.conn.Call(ctx, agentproto.MethodState, agentproto.Envelope{Epoch: st.Epoch, Deadline: f.cfg.PushTimeout.Milliseconds(), Args: raw}, &status)
+	return status, err
+}
+
+// Counters are totals since the fleet was made, and the number of agents connected now.
+type Counters struct {
+	Online       int
+	Connects     uint64
+	Superseded   uint64 // sessions that a newer one replaced
+	Refused      uint64
+	Calls        uint64
+	CallFailures uint64
+	Resent       uint64 // calls asked again after a drop
+	Events       uint64
+	MailDropped  uint64 // reports dropped because callbacks were too slow
+	Pushes       uint64
+	PushFailures uint64
+}
+
+type counters struct {
+	connects, superseded, refused, calls, callFailures, resent, events, mailDropped, pushes, pushFailures atomic.Uint64
+}
+
+// Counters returns the totals, for metrics.
+func (f *Fleet) Counters() Counters {
+	c := &f.counters
+	n := Counters{
+		Connects: c.connects.Load(), Superseded: c.superseded.Load(), Refused: c.refused.Load(), Calls: c.calls.Load(),
+		CallFailures: c.callFailures.Load(), Resent: c.resent.Load(), Events: c.events.Load(), MailDropped: c.mailDropped.Load(),
+		Pushes: c.pushes.Load(), PushFailures: c.pushFailures.Load(),
+	}
+	for _, m := range f.Live().All() {
+		if m.Online {
+			n.Online++
+		}
+	}
+	return n
+}

@@ -1,0 +1,227 @@
+// Package hosts keeps Kahuna and its hosts in step: it computes what each agent must have and pushes
+// it, records what hosts report of themselves, compares their inventory with the store, disconnects
+// agents whose key was revoked, and asks hosts for the state of machines.
+package hosts
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/core/netplan"
+	"kowabunga/roles/kahuna/fleet"
+	"kowabunga/store"
+)
+
+// Store is what this package needs of the store.
+type Store interface {
+	View() model.View
+	Update(ctx context.Context, cause store.Cause, f func(model.Draft) error) (uint64, error)
+	Watch(ctx context.Context, from uint64) iter.Seq2[store.Record, error]
+}
+
+// Keeper keeps hosts in step. Its On methods are the callbacks of the fleet.
+type Keeper struct {
+	store Store
+	fleet *fleet.Fleet
+	log   *slog.Logger
+	now   func() time.Time
+
+	mu      sync.Mutex
+	ctx     context.Context // ends with Run
+	pushed  map[model.ID][]byte
+	drift   map[model.ID]Drift
+	applied map[model.ID]agentproto.Status
+}
+
+// New makes a keeper; Attach gives it the fleet, which needs the keeper's callbacks to be made.
+func New(s Store, now func() time.Time, log *slog.Logger) *Keeper {
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	return &Keeper{store: s, log: log, now: now, ctx: ctx, pushed: map[model.ID][]byte{}, drift: map[model.ID]Drift{}, applied: map[model.ID]agentproto.Status{}}
+}
+
+// Attach gives the keeper the fleet it works with.
+func (k *Keeper) Attach(f *fleet.Fleet) { k.fleet = f }
+
+// Run follows the journal until ctx ends: whatever concerns hosts is computed anew and pushed, revoked
+// agents are disconnected. An hourly pass over everything makes up for what was missed.
+func (k *Keeper) Run(ctx context.Context) error {
+	k.mu.Lock()
+	k.ctx = ctx
+	k.mu.Unlock()
+	go func() {
+		tick := time.NewTicker(time.Hour)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				k.pushAll()
+				k.inspectAll()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	from := k.store.View().Index() + 1
+	k.pushAll()
+	for ctx.Err() == nil {
+		for record, err := range k.store.Watch(ctx, from) {
+			if err != nil {
+				break
+			}
+			from = record.Index + 1
+			k.noticed(record)
+		}
+		if ctx.Err() == nil { // fell behind the journal's cut: begin with the present state
+			from = k.store.View().Index() + 1
+			k.pushAll()
+		}
+	}
+	return nil
+}
+
+// noticed reacts to a commit.
+func (k *Keeper) noticed(record store.Record) {
+	replan := false
+	for _, c := range record.Changes {
+		switch c.Kind {
+		case model.KindRegion, model.KindZone, model.KindKaktus, model.KindVNet, model.KindPool:
+			replan = true
+		case model.KindToken, model.KindAgent:
+			k.revoke()
+		}
+	}
+	if replan {
+		k.pushAll()
+	}
+}
+
+// revoke disconnects agents whose key was removed or replaced.
+func (k *Keeper) revoke() {
+	v := k.store.View()
+	for id, member := range k.fleet.Live().All() {
+		if !member.Online {
+			continue
+		}
+		token, ok := model.One[*model.Token](v, "agent", model.ID(id))
+		if ok && !token.Updated.After(member.Since) {
+			continue
+		}
+		k.log.Info("disconnecting agent: its key was revoked", "agent", id)
+		k.fleet.Disconnect(id)
+	}
+}
+
+// pushAll computes and pushes the desired state of every agent that serves a host.
+func (k *Keeper) pushAll() {
+	v := k.store.View()
+	for host := range model.All[*model.Kaktus](v) {
+		for _, agent := range host.Agents {
+			k.push(v, agent)
+		}
+	}
+}
+
+// push gives an agent its desired state if that is another than it was given last. The generation is
+// the index of the view it was computed from, which only rises.
+func (k *Keeper) push(v model.View, agent model.ID) {
+	state, ok := netplan.Kaktus(v, agent)
+	if !ok {
+		return
+	}
+	body, err := json.Marshal(state)
+	if err != nil {
+		k.log.Error("desired state cannot be encoded", "agent", agent, "error", err)
+		return
+	}
+	k.mu.Lock()
+	same := bytes.Equal(k.pushed[agent], body)
+	k.pushed[agent] = body
+	k.mu.Unlock()
+	if !same {
+		k.fleet.Push(string(agent), agentproto.State{Name: agentproto.StateKaktus, Generation: v.Index(), Body: body})
+	}
+}
+
+// OnConnect is the fleet's callback for a new session.
+func (k *Keeper) OnConnect(agent string, hello agentproto.Hello) {
+	k.log.Info("agent connected", "agent", agent, "kind", hello.Kind, "release", hello.Release, "boot", hello.BootID)
+	if hello.Kind == agentproto.Kaktus {
+		k.push(k.store.View(), model.ID(agent))
+		k.inspect(model.ID(agent))
+	}
+}
+
+// OnDisconnect is the fleet's callback for a session that ended.
+func (k *Keeper) OnDisconnect(agent string, reason error) {
+	k.log.Warn("agent disconnected", "agent", agent, "reason", reason)
+}
+
+// OnStatus is the fleet's callback for what an agent made of its desired state.
+func (k *Keeper) OnStatus(agent string, status agentproto.Status) {
+	k.mu.Lock()
+	k.applied[model.ID(agent)] = status
+	k.mu.Unlock()
+	if len(status.Problems) > 0 || !status.Applied {
+		k.log.Warn("host does not match its desired state", "agent", agent, "generation", status.Generation, "applied", status.Applied, "problems", status.Problems)
+		return
+	}
+	// Pools are ready now; their size is worth knowing.
+	k.inspect(model.ID(agent))
+}
+
+// OnEvent is the fleet's callback for what happened at a host.
+func (k *Keeper) OnEvent(agent string, e agentproto.Event) {
+	switch e.Type {
+	case agentproto.EventMachine:
+		var s agentproto.MachineStatus
+		if json.Unmarshal(e.Body, &s) == nil {
+			k.log.Info("machine changed state", "agent", agent, "instance", s.Machine, "state", s.State, "reason", s.Reason)
+		}
+	case agentproto.EventPool:
+		var s agentproto.PoolStatus
+		if json.Unmarshal(e.Body, &s) == nil {
+			k.recordPools(model.ID(agent), []agentproto.PoolStatus{s})
+		}
+	}
+}
+
+// State is the state of an instance in the words of API v1 and the reason for it. Faults: Unavailable
+// when its host cannot be asked.
+func (k *Keeper) State(ctx context.Context, instance model.ID) (string, string, error) {
+	v := k.store.View()
+	o, ok := model.Find[*model.Instance](v, instance)
+	if !ok {
+		return "", "", fault.New(fault.NotFound, "there is no instance %s", instance)
+	}
+	host, ok := model.Find[*model.Kaktus](v, o.Kaktus)
+	if !ok {
+		return "", "", fault.New(fault.Internal, "kaktus %s is gone", o.Kaktus)
+	}
+	var status agentproto.MachineStatus
+	err := k.fleet.Call(ctx, texts(host.Agents), agentproto.MethodMachineState, fleet.CallOptions{Timeout: 10 * time.Second, WaitReturn: 5 * time.Second},
+		agentproto.MachineRef{Machine: string(instance)}, &status)
+	if err != nil {
+		return "", "", fault.Wrap(err, fault.Unavailable, "ask the host of instance "+string(instance))
+	}
+	if !status.Known {
+		return agentproto.StateNone, "the host does not have this machine", nil
+	}
+	return status.State, status.Reason, nil
+}
+
+func texts(ids []model.ID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out
+}

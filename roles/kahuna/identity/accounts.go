@@ -1,0 +1,117 @@
+// Package identity tells who makes a request: by the master key, by a user's API key or by a login.
+//
+// Nothing is remembered beside the store. A key, a session, a role or an account that was taken away is
+// gone from the view the next request is judged by, so revocation needs no message and has no delay.
+// API keys are found by their public prefix and compared by SHA-256; slow hashes are used for passwords
+// alone, two at a time, because they are what makes a server slow when somebody wants it to be.
+//
+// An account begins without a password. A superAdmin who sets one confirms the account with it; until
+// then nobody can log in to it, while an API key works at once. That is also how bots are made: an
+// account with a key and no password.
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"log/slog"
+	"time"
+
+	"kowabunga/core/access"
+	"kowabunga/core/access/credential"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+)
+
+// Views gives the present state.
+type Views interface{ View() model.View }
+
+// Cause is why something is written, for the journal.
+type Cause struct {
+	Who  access.Identity
+	From string // address the request came from
+	What string // "begin session"
+}
+
+// Writer carries a change to the store: f runs once, and an error of it changes nothing.
+type Writer func(ctx context.Context, c Cause, f func(model.Draft) error) error
+
+// DefaultSessionLife is how long a login lasts; it is what API v1 clients are used to.
+const DefaultSessionLife = 24 * time.Hour
+
+// Config is what accounts are kept with.
+type Config struct {
+	Views       Views
+	Write       Writer
+	MasterKey   string
+	SessionLife time.Duration    // 0: DefaultSessionLife
+	Now         func() time.Time // nil: time.Now
+	Log         *slog.Logger     // nil: nothing is logged
+}
+
+// Accounts knows people and their keys. It is safe for concurrent use.
+type Accounts struct {
+	views     Views
+	write     Writer
+	master    [sha256.Size]byte
+	life      time.Duration
+	now       func() time.Time
+	log       *slog.Logger
+	passwords *passwords
+	addresses *limiter
+	names     *limiter
+	ring      ringCache
+}
+
+// New checks the master key and sees that there is a key to sign logins with. Faults: Invalid for a
+// master key that could be guessed.
+func New(ctx context.Context, c Config) (*Accounts, error) {
+	if err := checkMasterKey(c.MasterKey); err != nil {
+		return nil, err
+	}
+	if c.SessionLife == 0 {
+		c.SessionLife = DefaultSessionLife
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Accounts{
+		views: c.Views, write: c.Write, master: credential.Sum(c.MasterKey), life: c.SessionLife, now: c.Now, log: c.Log,
+		passwords: newPasswords(),
+		addresses: newLimiter(addressBurst, addressEvery),
+		names:     newLimiter(nameBurst, nameEvery),
+	}
+	return a, a.ensureRing(ctx)
+}
+
+// NewMasterKey draws a master key of 256 bits.
+func NewMasterKey() model.Secret {
+	var seed [32]byte
+	rand.Read(seed[:])
+	return model.Secret(model.NewDraw(seed, time.Time{}).Token(48))
+}
+
+// masterBits is what a master key must be worth at least. It is a secret no rate limit protects.
+const masterBits = 128
+
+func checkMasterKey(key string) error {
+	if strength(key) < masterBits {
+		return fault.New(fault.Invalid, "the master key is too easy to guess; let kowabunga kahuna init draw one, or use at least 32 random letters and digits")
+	}
+	return nil
+}
+
+// MasterKey and LocalRoot are who acts without being a user.
+var (
+	MasterKey = access.Identity{Name: "master key", Role: model.RoleSuperAdmin}
+	LocalRoot = access.Identity{Name: "local root", Role: model.RoleSuperAdmin}
+)
+
+func newID(now time.Time) model.ID {
+	var chance [8]byte
+	rand.Read(chance[:])
+	return model.MakeID(now, chance)
+}

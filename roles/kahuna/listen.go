@@ -1,0 +1,199 @@
+package kahuna
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+	"kowabunga/roles/kahuna/localca"
+)
+
+// listener is a socket with the server that answers on it.
+type listener struct {
+	net.Listener
+	server *http.Server
+}
+
+// listen opens the sockets: the public one first, then the local one, then the one for metrics.
+func (s *Server) listen() ([]listener, error) {
+	var out []listener
+	fail := func(err error, what string) ([]listener, error) {
+		for _, l := range out {
+			_ = l.Close()
+		}
+		return nil, fault.Wrap(err, fault.Unavailable, what)
+	}
+	public, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return fail(err, "listen on "+s.cfg.Listen)
+	}
+	server := s.api.Server(s.handler(false))
+	out = append(out, listener{public, server})
+	if !s.cfg.PlainHTTP {
+		if s.tls, err = newCertificates(&s.cfg); err != nil {
+			return fail(err, "prepare TLS")
+		}
+		// HTTP/2 has no place for the upgrade that agents ask for.
+		out[0].Listener = tls.NewListener(public, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.tls.get, NextProtos: []string{"http/1.1"}})
+	} else if !loopback(s.cfg.Listen) {
+		s.log.Warn("serving without TLS on an address that others can reach; put a proxy with TLS before it", "listen", s.cfg.Listen)
+	}
+	local, err := s.listenLocal()
+	if err != nil {
+		return fail(err, "listen on "+s.cfg.socket())
+	}
+	out = append(out, local)
+	if s.cfg.MetricsListen != "" {
+		l, err := net.Listen("tcp", s.cfg.MetricsListen)
+		if err != nil {
+			return fail(err, "listen on "+s.cfg.MetricsListen)
+		}
+		out = append(out, listener{l, s.api.Server(s.health(true))})
+	}
+	return out, nil
+}
+
+// listenLocal opens the socket of local commands. Only its owner and root can connect; the kernel tells
+// who does.
+func (s *Server) listenLocal() (listener, error) {
+	path := s.cfg.socket()
+	// The store is ours, so a socket that is still there is a dead server's.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return listener{}, err
+	}
+	// A socket's path has at most 107 bytes (unix(7)); a directory deeper than that is entered by its file descriptor.
+	bind := path
+	if len(path) > 100 {
+		dir, err := os.Open(filepath.Dir(path))
+		if err != nil {
+			return listener{}, err
+		}
+		defer dir.Close()
+		bind = filepath.Join("/proc/self/fd", itoa(int(dir.Fd())), filepath.Base(path))
+	}
+	l, err := net.Listen("unix", bind)
+	if err != nil {
+		return listener{}, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return listener{}, errors.Join(err, l.Close())
+	}
+	server := s.api.Server(s.handler(true))
+	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if owner(c) {
+			return context.WithValue(ctx, localKey{}, true)
+		}
+		return ctx
+	}
+	return listener{l, server}, nil
+}
+
+func itoa(n int) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + itoa(n%10)
+}
+
+// owner tells whether root or the user this server runs as is at the other end (SO_PEERCRED, unix(7)).
+func owner(c net.Conn) bool {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return false
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return false
+	}
+	allowed := false
+	_ = raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		allowed = err == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid())
+	})
+	return allowed
+}
+
+// handler routes a listener's requests. Local callers reach the administration of the store besides.
+func (s *Server) handler(local bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", s.api)
+	mux.Handle(agentproto.Path, s.fleet)
+	health := s.health(local)
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		mux.Handle(path, health)
+	}
+	if local {
+		s.routeAdmin(mux)
+	}
+	return mux
+}
+
+// certificates gives the server's certificate, read anew on reload.
+type certificates struct {
+	cfg *Config
+	ca  *localca.Authority
+
+	mu    sync.Mutex
+	given *tls.Certificate
+}
+
+func newCertificates(cfg *Config) (*certificates, error) {
+	c := &certificates{cfg: cfg}
+	if cfg.TLSCert != "" {
+		return c, c.reload()
+	}
+	ca, err := localca.Open(cfg.tls(), cfg.names(), time.Now)
+	c.ca = ca
+	return c, err
+}
+
+// names are what the local CA's certificate is for.
+func (c *Config) names() []string {
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	for _, address := range []string{c.Listen, hostOf(c.URL)} {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			host = address
+		}
+		if host != "" && host != "::" && host != "0.0.0.0" {
+			names = append(names, host)
+		}
+	}
+	return names
+}
+
+func (c *certificates) reload() error {
+	if c == nil || c.cfg.TLSCert == "" {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.cfg.TLSCert, c.cfg.TLSKey)
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "read the certificate "+c.cfg.TLSCert)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.given = &pair
+	return nil
+}
+
+func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if c.ca != nil {
+		return c.ca.GetCertificate(hello)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.given, nil
+}

@@ -1,0 +1,243 @@
+package kahuna
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"kowabunga/core/access"
+	"kowabunga/core/access/gate"
+	"kowabunga/core/agentproto"
+	"kowabunga/core/behaviour"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	assets "kowabunga/embed"
+	"kowabunga/roles/agent/link"
+	"kowabunga/roles/config"
+	"kowabunga/roles/kahuna/api"
+	"kowabunga/roles/kahuna/fleet"
+	"kowabunga/roles/kahuna/hosts"
+	"kowabunga/roles/kahuna/identity"
+	"kowabunga/roles/kahuna/mail"
+	"kowabunga/roles/kahuna/operate"
+	"kowabunga/store"
+)
+
+// Server is a Kahuna at work.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	level    *slog.LevelVar
+	store    *store.Store
+	accounts *identity.Accounts
+	fleet    *fleet.Fleet
+	keeper   *hosts.Keeper
+	engine   *operate.Engine
+	api      *api.API
+	registry *prometheus.Registry
+	rules    atomic.Pointer[behaviour.Config]
+	policy   atomic.Pointer[gate.Policy]
+	tls      *certificates
+	ready    atomic.Bool
+	started  time.Time
+}
+
+// open brings everything up but the listeners.
+func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
+	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), started: time.Now()}
+	s.apply(cfg)
+	master, err := readSecret(cfg.masterKey())
+	if err != nil {
+		return nil, err
+	}
+	seal, err := readKey(cfg.sealingKey())
+	if err != nil {
+		return nil, err
+	}
+	secret, err := readKey(cfg.fleetKey())
+	if err != nil {
+		return nil, err
+	}
+	s.store, err = store.Open(store.Options{Dir: cfg.data(), Tables: tables(), SealKey: seal, Log: log.With("part", "store"),
+		Retention: store.Retention{Age: cfg.Journal.Age, Bytes: int64(cfg.Journal.Size)}})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.assemble(ctx, master, secret[:]); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	return s, nil
+}
+
+// apply takes over what a reload may change.
+func (s *Server) apply(cfg Config) {
+	s.level.Set(cfg.Log.SlogLevel())
+	s.rules.Store(&behaviour.Config{BootstrapUser: cfg.Bootstrap.User, BootstrapPubkey: cfg.Bootstrap.Pubkey, StopGrace: cfg.StopGrace})
+	s.policy.Store(&gate.Policy{ProjectAdminsCreateProjects: cfg.Access.ProjectAdminsCreateProjects})
+}
+
+func (s *Server) assemble(ctx context.Context, master string, secret []byte) error {
+	release := config.Program().Version
+	part := func(name string) *slog.Logger { return s.log.With("part", name) }
+	var err error
+	s.accounts, err = identity.New(ctx, identity.Config{Views: s.store, MasterKey: master, SessionLife: s.cfg.SessionLife, Log: part("identity"),
+		Write: func(ctx context.Context, c identity.Cause, f func(model.Draft) error) error {
+			_, err := s.store.Update(ctx, store.Cause{Actor: c.Who.Name, ActorID: string(c.Who.User), From: c.From, What: c.What}, f)
+			return err
+		}})
+	if err != nil {
+		return err
+	}
+	s.keeper = hosts.New(s.store, time.Now, part("hosts"))
+	s.fleet = fleet.New(fleet.Config{Credentials: identity.Agents{Views: s.store}, Epoch: s.store.Epoch, Secret: secret, Release: release,
+		Cluster: s.store.Epoch().Node, Log: part("fleet"),
+		OnConnect: s.keeper.OnConnect, OnDisconnect: s.keeper.OnDisconnect, OnEvent: s.keeper.OnEvent, OnStatus: s.keeper.OnStatus})
+	s.keeper.Attach(s.fleet)
+	s.engine = operate.New(operate.Config{Store: s.store, Agents: caller{s.fleet}, Log: part("operate"),
+		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
+	sender, err := mail.Open(s.cfg.Mail, s.cfg.MailFrom, time.Now)
+	if err != nil {
+		return err
+	}
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.registry.MustRegister(newMetrics(s))
+	s.api, err = api.New(api.Config{Auth: authenticator{s.accounts}, Sessions: s.accounts, Engine: s.engine, Views: s.store, Journal: journal{s.store},
+		Live: s.keeper, Limit: s.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: s.registry, Log: part("api"),
+		Letters: identity.Letters{Mail: sender, AdminEmail: s.cfg.AdminEmail, URL: s.cfg.publicURL(), Log: part("mail")}})
+	return err
+}
+
+// publicURL is how others reach this Kahuna.
+func (c *Config) publicURL() string {
+	if c.URL != "" {
+		return strings.TrimSuffix(c.URL, "/")
+	}
+	scheme := "https"
+	if c.PlainHTTP {
+		scheme = "http"
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return ""
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host, _ = os.Hostname()
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
+}
+
+// Run serves until ctx ends, then shuts down: no new requests, waiting callers are sent away with the
+// id of their operation, answers under way are finished, agents are told, the store is closed. notify
+// reports "READY=1" and the like to a service manager.
+func (s *Server) Run(ctx context.Context, notify func(state string)) error {
+	listeners, err := s.listen()
+	if err != nil {
+		return errors.Join(err, s.close(ctx))
+	}
+	work, stop := context.WithCancel(context.Background())
+	var background sync.WaitGroup
+	for _, run := range []func(context.Context) error{s.engine.Run, s.keeper.Run, s.sweep} {
+		background.Add(1)
+		go func() {
+			defer background.Done()
+			_ = run(work)
+		}()
+	}
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- l.server.Serve(l.Listener) }()
+	}
+	s.ready.Store(true)
+	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", listeners[0].Addr().String(), "dir", s.cfg.Dir, "epoch", s.store.Epoch().String())
+	notify("READY=1")
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	notify("STOPPING=1")
+	s.log.Info("kahuna stops", "reason", context.Cause(ctx))
+	s.ready.Store(false)
+	stop() // waiting callers get their answer now
+	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, l := range listeners {
+		if e := l.server.Shutdown(drain); e != nil {
+			_ = l.server.Close()
+		}
+	}
+	err = errors.Join(err, s.close(drain))
+	background.Wait()
+	if e := s.store.Close(); e != nil {
+		err = errors.Join(err, e)
+	}
+	s.log.Info("kahuna stopped")
+	return err
+}
+
+func (s *Server) close(ctx context.Context) error {
+	s.api.Close()
+	return s.fleet.Close(ctx)
+}
+
+// sweep forgets sessions that have ended.
+func (s *Server) sweep(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if _, err := s.accounts.Sweep(ctx); err != nil {
+			s.log.Warn("ended sessions stay", "error", err)
+		}
+	}
+}
+
+// caller lets the engine reach agents through the fleet.
+type caller struct{ fleet *fleet.Fleet }
+
+func (c caller) Online(agent model.ID) bool { return c.fleet.Live().Online(string(agent)) }
+
+func (c caller) Call(ctx context.Context, call operate.Call) (json.RawMessage, error) {
+	agents := make([]string, len(call.Agents))
+	for i, id := range call.Agents {
+		agents[i] = string(id)
+	}
+	var result json.RawMessage
+	answered := true
+	err := c.fleet.Call(ctx, agents, call.Method, fleet.CallOptions{Request: call.Request, Trace: call.Trace, Timeout: call.Timeout,
+		WaitOnline: 5 * time.Second, Progress: func(p agentproto.Progress) { call.Progress(p) }}, call.Args, &result)
+	if err != nil && (errors.Is(err, fleet.ErrOffline) || errors.Is(err, link.ErrLost) || ctx.Err() != nil) {
+		answered = false
+	}
+	if err != nil && !answered {
+		return nil, operate.Lost{Err: fault.From(err)}
+	}
+	return result, err
+}
+
+// authenticator accepts whoever came through the socket as local root, others by their credentials.
+type authenticator struct{ accounts *identity.Accounts }
+
+type localKey struct{}
+
+func (a authenticator) Authenticate(r *http.Request) (access.Identity, error) {
+	if r.Context().Value(localKey{}) != nil {
+		return access.Identity{Name: "local root", Role: model.RoleSuperAdmin}, nil
+	}
+	return a.accounts.Authenticate(r)
+}
