@@ -15,6 +15,8 @@ import (
 	"kowabunga/roles/config"
 	"kowabunga/roles/doctor"
 	"kowabunga/roles/kahuna"
+	"kowabunga/roles/kaktus"
+	"kowabunga/roles/sim"
 	"kowabunga/roles/term"
 )
 
@@ -41,6 +43,10 @@ Exit codes: 0 it worked, 1 it failed, 2 the command line was wrong.`,
 	}
 	in("roles", "Roles",
 		kahuna.Command(),
+		kaktus.Command(),
+	)
+	in("try", "Try it",
+		sim.Command(),
 	)
 	in("program", "This program and this machine",
 		doctor.Command(),

@@ -52,6 +52,7 @@ type Server struct {
 	tls      *certificates
 	ready    atomic.Bool
 	started  time.Time
+	address  net.Addr // of the public listener, once Run has opened it
 }
 
 // open brings everything up but the listeners.
@@ -146,6 +147,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	if err != nil {
 		return errors.Join(err, s.close(ctx))
 	}
+	s.address = listeners[0].Addr()
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	for _, run := range []func(context.Context) error{s.engine.Run, s.keeper.Run, s.sweep} {
@@ -160,7 +162,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 		go func() { failed <- l.server.Serve(l.Listener) }()
 	}
 	s.ready.Store(true)
-	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", listeners[0].Addr().String(), "dir", s.cfg.Dir, "epoch", s.store.Epoch().String())
+	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", s.address.String(), "dir", s.cfg.Dir, "epoch", s.store.Epoch().String())
 	notify("READY=1")
 	select {
 	case <-ctx.Done():

@@ -17,11 +17,12 @@ import (
 type eventLimits struct {
 	streams   int64         // at once
 	buffer    int           // records held for one client
-	slow      time.Duration // how long a client may take for its buffer to get room, or for one write
+	slow      time.Duration // how long a full buffer may wait for room before its client is dropped
+	write     time.Duration // how long one write may take; longer than slow, so that there is time to say why
 	heartbeat time.Duration // between signs of life; proxies give up on silent connections after a minute
 }
 
-var defaultEventLimits = eventLimits{streams: 256, buffer: 64, slow: 20 * time.Second, heartbeat: 15 * time.Second}
+var defaultEventLimits = eventLimits{streams: 256, buffer: 64, slow: 20 * time.Second, write: 30 * time.Second, heartbeat: 15 * time.Second}
 
 // events streams what happens as server-sent events (HTML Living Standard, section 9.2): one "change"
 // event per commit with the changes the caller may know of, the journal index as its id. A client that
@@ -271,7 +272,7 @@ func (a *API) appendChange(b []byte, v model.View, who access.Identity, change *
 
 // send writes within the time a client has, and sees that it goes out at once.
 func (s *stream) send(parts ...[]byte) bool {
-	s.control.SetWriteDeadline(time.Now().Add(s.api.streams.slow)) // test recorders have no deadlines
+	s.control.SetWriteDeadline(time.Now().Add(s.api.streams.write)) // test recorders have no deadlines
 	for _, p := range parts {
 		if _, err := s.c.Write(p); err != nil {
 			return false

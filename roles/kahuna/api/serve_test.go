@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"kowabunga/core/access"
 	"kowabunga/core/agentproto"
@@ -152,7 +151,11 @@ func TestMetricsCountByOperationAndStatus(t *testing.T) {
 	got := map[string]float64{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			got[f.GetName()+labels(m)] = m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 	}
 	for name, want := range map[string]float64{
@@ -163,13 +166,6 @@ func TestMetricsCountByOperationAndStatus(t *testing.T) {
 			t.Errorf("%s is %v", name, got[name])
 		}
 	}
-}
-
-func labels(m *dto.Metric) (s string) {
-	for _, l := range m.GetLabel() {
-		s += " " + l.GetValue()
-	}
-	return s
 }
 
 func TestStateAsksTheInstanceOfAKompute(t *testing.T) {

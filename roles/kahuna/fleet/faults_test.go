@@ -141,18 +141,25 @@ func TestD3DisconnectIsEffective(t *testing.T) {
 
 // TestRevocationDuringHandshake: a key revoked after the proof and before the session lets nobody in.
 func TestRevocationDuringHandshake(t *testing.T) {
-	r := newRig(t)
-	looks := 0
-	r.keys.onLookup = func(id string) {
-		if looks++; looks == 2 { // the gate looked; now the fleet looks again
-			r.keys.remove(id)
-			r.fleet.Disconnect(id)
-		}
-	}
-	_, _, err := link.Dial(t.Context(), link.Target{URL: r.url, Key: "key-" + hostA, Hello: agentproto.Hello{
-		Protocol: agentproto.Version, Kind: agentproto.Kaktus, Agent: hostA, Identity: "i", Session: "s"}})
-	if !fault.Is(err, fault.Unauthenticated) || r.fleet.Live().Online(hostA) {
-		t.Fatalf("let in with a revoked key: %v", err)
+	for name, revoke := range map[string]func(*rig){
+		"removed":                   func(r *rig) { r.keys.remove(hostA) },
+		"replaced":                  func(r *rig) { r.keys.set(hostA, "rotated", time.Time{}) },
+		"disconnected after a look": func(r *rig) { r.fleet.Disconnect(hostA) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			looks := 0
+			r.keys.onLookup = func(string) {
+				if looks++; looks == 2 { // the gate looked; now the fleet looks again
+					revoke(r)
+				}
+			}
+			_, _, err := link.Dial(t.Context(), link.Target{URL: r.url, Key: "key-" + hostA, Hello: agentproto.Hello{
+				Protocol: agentproto.Version, Kind: agentproto.Kaktus, Agent: hostA, Identity: "i", Session: "s"}})
+			if !fault.Is(err, fault.Unauthenticated) || r.fleet.Live().Online(hostA) {
+				t.Fatalf("let in with a revoked key: %v", err)
+			}
+		})
 	}
 }
 

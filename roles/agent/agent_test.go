@@ -1,0 +1,205 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const testID = "aaaaaaaaaaaaaaaaaaaaaaaa"
+
+func testConfig(dir string) Config {
+	return Config{URL: "http://127.0.0.1:1", ID: testID, Kind: agentproto.Kaktus, StateDir: dir, Key: func() (string, error) { return "k", nil }}
+}
+
+// TestWRPC13ReconnectsAreSpread: full jitter over a bound that doubles from 1 s to 60 s.
+func TestWRPC13ReconnectsAreSpread(t *testing.T) {
+	part := 0.0
+	b := Backoff{Rand: func() float64 { return part }}.withDefaults()
+	for failures, bound := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute} {
+		part = 0
+		if d := b.Delay(failures); d != 0 {
+			t.Errorf("after %d failures at least %s", failures, d)
+		}
+		part = 0.5
+		if d := b.Delay(failures); d != bound/2 {
+			t.Errorf("after %d failures %s in the middle, want %s", failures, d, bound/2)
+		}
+	}
+	if d := b.Delay(1000); d != 30*time.Second {
+		t.Errorf("after very many failures %s", d)
+	}
+
+	// The loop itself: what it waits for between dials that fail.
+	waits := make(chan time.Duration)
+	c := testConfig("")
+	c.Backoff = Backoff{Rand: func() float64 { return 0.5 }, After: func(d time.Duration) <-chan time.Time {
+		waits <- d
+		fire := make(chan time.Time, 1)
+		fire <- time.Time{}
+		return fire
+	}}
+	a, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { a.Run(ctx); close(done) }()
+	for _, want := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second} {
+		select {
+		case got := <-waits:
+			if got != want {
+				t.Errorf("waits %s, want %s", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("it does not try again")
+		}
+	}
+	cancel()
+	for {
+		select {
+		case <-waits:
+			continue
+		case <-done:
+		}
+		break
+	}
+}
+
+func TestStateDirectory(t *testing.T) {
+	dir := t.TempDir()
+	a, err := New(testConfig(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(testConfig(dir)); !fault.Is(err, fault.Conflict) {
+		t.Errorf("two agents share a state directory: %v", err)
+	}
+	epoch := agentproto.Epoch{Counter: 1<<53 + 1, Node: "n"}
+	if err := a.obey(epoch); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.obey(agentproto.Epoch{Counter: 1 << 53, Node: "z"}); !fault.Is(err, fault.Fenced) {
+		t.Errorf("an older epoch: %v", err)
+	}
+	a.disk.close()
+	b, err := New(testConfig(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Identity() != a.Identity() || b.Obeyed() != epoch {
+		t.Errorf("after a restart: identity %s, epoch %s", b.Identity(), b.Obeyed())
+	}
+	b.disk.close()
+	for _, file := range []string{"epoch", "identity"} {
+		good, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.WriteFile(filepath.Join(dir, file), []byte("{"), 0o600)
+		if _, err := New(testConfig(dir)); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("a damaged %s: %v", file, err)
+		}
+		os.WriteFile(filepath.Join(dir, file), good, 0o600)
+	}
+}
+
+func TestConfigurationIsChecked(t *testing.T) {
+	c := testConfig("")
+	c.URL = "http://kahuna.example.org"
+	if _, err := New(c); !fault.Is(err, fault.Invalid) {
+		t.Errorf("plain http over the network: %v", err)
+	}
+	c = testConfig("")
+	c.ID = ""
+	if _, err := New(c); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no id: %v", err)
+	}
+	if _, err := readKey(filepath.Join(t.TempDir(), "none")); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no key file: %v", err)
+	}
+}
+
+// TestRepliesAreBounded in number and in bytes, and reading never drives out an operation's answer.
+func TestRepliesAreBounded(t *testing.T) {
+	r := newReplies()
+	do := func(id string, size int) {
+		t.Helper()
+		c, fresh, err := r.begin(t.Context(), "m", agentproto.Envelope{Request: id})
+		if err != nil || !fresh {
+			t.Fatal(id, fresh, err)
+		}
+		r.finish(c, json.RawMessage(strings.Repeat("x", size)), nil)
+	}
+	known := func(id string) bool { _, ok := r.byID[id]; return ok }
+	do("op/1", 1)
+	for i := range 10 * keptReads {
+		do(fmt.Sprint(agentproto.ReadPrefix, i), 1)
+	}
+	if !known("op/1") || len(r.byID) != keptReads+1 {
+		t.Errorf("%d answers kept, the operation's: %v", len(r.byID), known("op/1"))
+	}
+	for i := range keptReplies {
+		do(fmt.Sprint("more/", i), 1)
+	}
+	if known("op/1") || !known("more/0") || len(r.byID) != keptReads+keptReplies {
+		t.Errorf("%d answers kept", len(r.byID))
+	}
+	do("huge/1", keptBytes)
+	do("huge/2", keptBytes)
+	if known("huge/1") || !known("huge/2") {
+		t.Error("the bytes kept are not bounded")
+	}
+	if r.running() != 0 {
+		t.Error("something still runs")
+	}
+}
+
+// TestRepeatExtendsTheDeadline: a call that somebody asks for again is not ended by the first deadline.
+func TestRepeatExtendsTheDeadline(t *testing.T) {
+	r := newReplies()
+	first, _, _ := r.begin(t.Context(), "m", agentproto.Envelope{Request: "r", Deadline: 50})
+	again, fresh, err := r.begin(t.Context(), "m", agentproto.Envelope{Request: "r", Deadline: 60000})
+	if fresh || err != nil || again != first {
+		t.Fatal(fresh, err)
+	}
+	short, _, _ := r.begin(t.Context(), "m", agentproto.Envelope{Request: "short", Deadline: 60})
+	<-short.ctx.Done() // later than the first deadline of the other
+	if !fault.Is(context.Cause(short.ctx), fault.Unavailable) {
+		t.Errorf("ended with %v", context.Cause(short.ctx))
+	}
+	if first.ctx.Err() != nil {
+		t.Error("ended by the first deadline")
+	}
+	r.finish(first, nil, nil)
+	r.finish(short, nil, nil)
+}
+
+func TestEventsAreBounded(t *testing.T) {
+	a, err := New(testConfig(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxEvents + 5 {
+		a.Event("t", fmt.Sprint(i), i)
+	}
+	if n := a.Counters().EventsDropped; n != 5 {
+		t.Errorf("%d dropped", n)
+	}
+	if e, _ := a.events.take(); e.Subject != "5" {
+		t.Errorf("the oldest left is %s", e.Subject)
+	}
+}

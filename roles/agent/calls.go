@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+	"kowabunga/roles/agent/link"
+)
+
+const laneSlots = 8
+
+// lanes are the slots that calls of one lane share.
+type lanes struct {
+	mu    *sync.Mutex
+	sizes map[string]int
+	slots map[string]chan struct{}
+}
+
+func newLanes(sizes map[string]int) lanes {
+	return lanes{mu: &sync.Mutex{}, sizes: sizes, slots: map[string]chan struct{}{}}
+}
+
+func (l lanes) of(name string) chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.slots[name]
+	if !ok {
+		n := l.sizes[name]
+		if n <= 0 {
+			n = laneSlots
+		}
+		s = make(chan struct{}, n)
+		l.slots[name] = s
+	}
+	return s
+}
+
+// session is the agent as its peer on one connection.
+type session struct{ a *Agent }
+
+var _ link.Peer = session{}
+
+// Call answers one call of Kahuna: the first time by running it, later from what came out.
+func (s session) Call(ctx context.Context, method string, params json.RawMessage) (any, error) {
+	a := s.a
+	a.counters.calls.Add(1)
+	var env agentproto.Envelope
+	if err := json.Unmarshal(params, &env); err != nil {
+		return nil, link.BadParams(method, err)
+	}
+	if err := a.obey(env.Epoch); err != nil {
+		return nil, err
+	}
+	m, ok := a.method(method)
+	if !ok {
+		return nil, link.UnknownMethod(method)
+	}
+	call, fresh, err := a.replies.begin(a.work, method, env)
+	if err != nil {
+		return nil, err
+	}
+	if fresh {
+		go a.execute(call, m, env)
+	} else {
+		a.counters.repeats.Add(1)
+	}
+	select {
+	case <-call.done:
+		return call.result, call.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx) // the connection is gone; the call is not
+	}
+}
+
+// Notify takes what Kahuna says without waiting for an answer.
+func (s session) Notify(method string, params json.RawMessage) {
+	if method != agentproto.MethodCancel {
+		return
+	}
+	var c agentproto.Cancel
+	if err := json.Unmarshal(params, &c); err == nil && c.Request != "" {
+		s.a.replies.cancel(c.Request)
+	}
+}
+
+func (a *Agent) method(name string) (Method, bool) {
+	if name == agentproto.MethodState {
+		return Method{Handle: Handle(a.applyState), Lane: "state"}, true
+	}
+	m, ok := a.cfg.Methods[name]
+	return m, ok
+}
+
+// execute runs a call in its lane, whatever becomes of the connection, and records its one answer, even
+// if the handler panics or ends its goroutine.
+func (a *Agent) execute(c *running, m Method, env agentproto.Envelope) {
+	progress := &reports{agent: a, request: c.request}
+	began := time.Now()
+	var result json.RawMessage
+	var err error
+	slots := a.lanes.of(m.Lane)
+	select {
+	case slots <- struct{}{}:
+	case <-c.ctx.Done():
+		a.conclude(c, env, progress, began, nil, context.Cause(c.ctx))
+		return
+	}
+	returned := false
+	defer func() {
+		<-slots
+		if !returned {
+			p := recover()
+			a.counters.panics.Add(1)
+			a.log.Error("a call's handler panicked", "method", c.method, "request", c.request, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			result, err = nil, fault.New(fault.Internal, "the agent's handler of %s crashed; its log has the details", c.method)
+		}
+		a.conclude(c, env, progress, began, result, err)
+	}()
+	value, err := m.Handle(c.ctx, &Call{Method: c.method, Request: c.request, Trace: env.Trace, Args: env.Args, Progress: progress.report})
+	if err == nil {
+		result, err = json.Marshal(value)
+		err = fault.Wrap(err, fault.Internal, "encode the result of "+c.method)
+	}
+	returned = true
+}
+
+// conclude sends the last progress, logs, and lets everybody who waits have the answer.
+func (a *Agent) conclude(c *running, env agentproto.Envelope, progress *reports, began time.Time, result json.RawMessage, err error) {
+	progress.finish()
+	log := a.log.With("method", c.method, "request", c.request, "trace", env.Trace, "took", time.Since(began).Round(time.Millisecond))
+	if err == nil {
+		log.Debug("a call is done")
+		a.replies.finish(c, result, nil)
+		return
+	}
+	if c.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		err = context.Cause(c.ctx)
+	}
+	a.counters.failures.Add(1)
+	log.Warn("a call failed", "error", err)
+	a.replies.finish(c, nil, err)
+}
+
+// progressEvery is how often the progress of one call is sent at most.
+const progressEvery = 250 * time.Millisecond
+
+// reports thins out the progress of one call: the first report goes at once, then the newest every
+// progressEvery, and the last before the answer.
+type reports struct {
+	agent   *Agent
+	request string
+
+	mu    sync.Mutex
+	last  agentproto.Progress
+	fresh bool
+	timer *time.Timer
+	over  bool
+}
+
+func (r *reports) report(done, total int64, unit string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || r.request == "" {
+		return
+	}
+	r.last = agentproto.Progress{Request: r.request, Done: done, Total: total, Unit: unit}
+	r.fresh = true
+	if r.timer == nil {
+		r.send()
+		r.timer = time.AfterFunc(progressEvery, r.tick)
+	}
+}
+
+func (r *reports) tick() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.timer = nil
+	if r.over || !r.fresh {
+		return
+	}
+	r.send()
+	r.timer = time.AfterFunc(progressEvery, r.tick)
+}
+
+// send needs the lock. A report that finds no room is dropped; a newer one will follow.
+func (r *reports) send() {
+	r.fresh = false
+	if conn := r.agent.conn.Load(); conn != nil {
+		_ = conn.TryNotify(agentproto.MethodProgress, r.last)
+	}
+}
+
+func (r *reports) finish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	if r.fresh {
+		r.send()
+	}
+}

@@ -1,0 +1,219 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"kowabunga/core/catalogue"
+)
+
+// Both documents are valid OpenAPI 3.1, and every operation in them is routed.
+func TestDocumentsAreValidAndServed(t *testing.T) {
+	w := newWorld(t)
+	for path, base := range map[string]string{"/api/v1/openapi.yaml": "/api/v1", "/api/v1/openapi.json": "/api/v1", "/api/v2/openapi.json": "/api/v2"} {
+		a := w.do("GET", path, "", "X-API-Key", "")
+		if a.status != 200 {
+			t.Fatalf("%s: %d %s", path, a.status, a.body)
+		}
+		doc, err := openapi3.NewLoader().LoadFromData([]byte(a.body))
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if doc.OpenAPI != "3.1.0" {
+			t.Errorf("%s is OpenAPI %s", path, doc.OpenAPI)
+		}
+		if err := doc.Validate(t.Context()); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		for p, item := range doc.Paths.Map() {
+			for method := range item.Operations() {
+				if p == "/events" {
+					continue
+				}
+				at := base + regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(p, strings.Repeat("f", 24))
+				got := w.do(method, at, "", "X-API-Key", "")
+				if got.status == 405 || strings.Contains(got.body, "nothing at this path") {
+					t.Errorf("%s %s of %s is not served: %d", method, p, path, got.status)
+				}
+			}
+		}
+	}
+}
+
+// The document of v1 says what the contract says: operations, parameters, statuses and fields.
+func TestDocumentV1IsTheContract(t *testing.T) {
+	w := newWorld(t)
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(w.do("GET", "/api/v1/openapi.yaml", "").body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := map[string]bool{}
+	for _, m := range catalogue.MissingOps {
+		missing[m.ID] = true
+	}
+	c := contract(t)
+	for i := range c.Operations {
+		want := &c.Operations[i]
+		got := doc.Paths.Value(want.Path).GetOperation(want.Method)
+		if got == nil || got.OperationID != want.ID {
+			t.Errorf("%s is not in the document", want.ID)
+			continue
+		}
+		if missing[want.ID] {
+			if !got.Deprecated {
+				t.Errorf("%s is missing, but the document does not say so", want.ID)
+			}
+			continue
+		}
+		for _, p := range want.Params {
+			if q := got.Parameters.GetByInAndName(p.In, p.Name); q == nil || !q.Schema.Value.Type.Is(p.Type) {
+				t.Errorf("%s: parameter %s %s", want.ID, p.In, p.Name)
+			}
+		}
+		if (got.RequestBody != nil) != (want.Request != nil) {
+			t.Errorf("%s: request body", want.ID)
+		}
+		status, _ := want.Success()
+		if got.Responses.Value(status) == nil {
+			t.Errorf("%s: no answer %s", want.ID, status)
+		}
+	}
+	for _, k := range catalogue.Kinds {
+		got, want := doc.Components.Schemas[k.Schema].Value, c.Schemas[k.Schema]
+		for name, f := range want.Fields {
+			p := got.Properties[name]
+			if p == nil || f.Type != "object" && !p.Value.Type.Is(f.Type) {
+				t.Errorf("%s.%s", k.Schema, name)
+			}
+		}
+		if len(got.Properties) != len(want.Fields) {
+			t.Errorf("%s has %d fields, the contract %d", k.Schema, len(got.Properties), len(want.Fields))
+		}
+	}
+}
+
+// What v2 answers is what its document says.
+func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
+	w := newWorld(t)
+	ids := w.topology()
+	w.kompute(ids, "m1")
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(w.do("GET", "/api/v2/openapi.json", "").body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(schema, body string) {
+		t.Helper()
+		var value any
+		if err := json.Unmarshal([]byte(body), &value); err != nil {
+			t.Fatal(err)
+		}
+		s := doc.Components.Schemas[schema].Value
+		if err := s.VisitJSON(value, openapi3.EnableJSONSchema2020(), openapi3.VisitAsResponse()); err != nil {
+			t.Errorf("%s: %v: %s", schema, err, body)
+		}
+		object, _ := value.(map[string]any)
+		for name := range object {
+			if s.Properties[name] == nil {
+				t.Errorf("%s: %q is not in the document", schema, name)
+			}
+		}
+	}
+	for _, k := range catalogue.Kinds {
+		list := w.do("GET", "/api/v2/"+k.Plural, "").body
+		check(k.Schema+"List", list)
+		items := decode(t, list)["items"].([]any)
+		if len(items) == 0 && k.Schema != "ApiToken" {
+			t.Errorf("nothing to check for %s", k.Schema)
+		}
+		for _, item := range items {
+			raw, err := json.Marshal(item)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(k.Schema, string(raw))
+		}
+	}
+	operations := decode(t, w.do("GET", "/api/v2/operations", "").body)["items"].([]any)
+	id := operations[len(operations)-1].(map[string]any)["id"].(string)
+	check("Operation", w.do("GET", "/api/v2/operations/"+id, "").body)
+	check("OperationList", w.do("GET", "/api/v2/operations", "").body)
+	check("Explanation", w.do("GET", "/api/v2/explain/kompute/m1", "").body)
+	check("WhoAmI", w.do("GET", "/api/v2/whoami", "").body)
+	check("Version", w.do("GET", "/api/v2/version", "").body)
+	check("MissingList", w.do("GET", "/api/v2/missing", "").body)
+	check("Problem", w.do("GET", "/api/v2/regions/none", "").body)
+	check("Key", w.do("PATCH", "/api/v2/agent/a1/token", "").body)
+	check("KaktusCaps", w.do("GET", "/api/v2/kaktus/k1/caps", "").body)
+	check("InstanceState", w.do("GET", "/api/v2/kompute/m1/state", "").body)
+}
+
+// The pages are whole without any other host and run nothing that is not the server's own file.
+func TestPagesWorkOfflineUnderAStrictPolicy(t *testing.T) {
+	w := newWorld(t)
+	reference := regexp.MustCompile(`(?:src|href)="([^"]*)"`)
+	for _, path := range []string{"/docs/", "/docs/api-v1", "/docs/api-v2", "/docs/install", "/docs/tour"} {
+		a := w.do("GET", path, "", "X-API-Key", "")
+		csp := a.header.Get("Content-Security-Policy")
+		if a.status != 200 || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") || !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "script-src 'self'") || strings.Contains(csp, "unsafe") {
+			t.Fatalf("%s: %d %s %s", path, a.status, csp, a.header.Get("Content-Type"))
+		}
+		for _, odd := range []string{"<script>", "style=", "onclick", "javascript:", "http://", "https://"} {
+			if strings.Contains(a.body, odd) {
+				t.Errorf("%s contains %s", path, odd)
+			}
+		}
+		for _, m := range reference.FindAllStringSubmatch(a.body, -1) {
+			to, anchor, _ := strings.Cut(m[1], "#")
+			if to != "" {
+				if got := w.do("GET", to, "", "X-API-Key", ""); got.status != 200 {
+					t.Errorf("%s refers to %s: %d", path, to, got.status)
+				}
+			} else if !strings.Contains(a.body, `id="`+anchor+`"`) {
+				t.Errorf("%s refers to #%s", path, anchor)
+			}
+		}
+	}
+	for path, want := range map[string]string{
+		"/docs/api-v1": `id="CreateProjectZoneKompute"`, "/docs/api-v2": "/api/v2/explain/{kind}/{id}", "/docs/": `href="/docs/install"`,
+		"/docs/install": `<code>make sandbox</code> &amp; &lt;wait&gt;, see <a href="/docs/tour">the tour</a>`,
+	} {
+		if !strings.Contains(w.do("GET", path, "").body, want) {
+			t.Errorf("%s lacks %s", path, want)
+		}
+	}
+	for _, path := range []string{"/docs/nothing", "/docs/../api", "/docs/assets/other"} {
+		if a := w.do("GET", path, ""); a.status != http.StatusNotFound && a.status/100 != 3 {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+	if a := w.do("GET", "/docs", ""); a.status/100 != 3 || a.header.Get("Location") != "/docs/" {
+		t.Errorf("/docs: %d %s", a.status, a.header.Get("Location"))
+	}
+}
+
+func TestContractChecksCanFail(t *testing.T) {
+	c := contract(t)
+	for body, want := range map[string]string{
+		`{"id":"0123456789abcdef01234567","name":"x","domain":"","extra":1}`: "not declared",
+		`{"id":"0123456789abcdef01234567","domain":""}`:                      "missing",
+		`{"id":"x","name":"x","domain":""}`:                                  "no id",
+		`{"name":null,"domain":""}`:                                          "no string",
+		`{"name":"x","domain":""} 1`:                                         "follows",
+		`null`:                                                               "no object",
+	} {
+		if err := c.Check("Region", []byte(body)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	for schema, body := range map[string]string{"[]string": "null", "Team": `{"name":"x","users":null}`, "Agent": `{"name":"x","type":"Kontroller"}`,
+		"Volume": `{"name":"x","type":"os","size":1.0}`, "ApiToken": `{"name":"x","expire":false,"expiration_date":""}`, "VNet": `{"name":"x","interface":"b","private":"true"}`} {
+		if c.Check(schema, []byte(body)) == nil {
+			t.Errorf("%s: %s passes", schema, body)
+		}
+	}
+}

@@ -1,0 +1,4 @@
+// Package sim is agents without hosts. A simulated Kaktus speaks exactly the protocol of a real one,
+// through the same agent and link packages, and keeps machines, volumes, images and seeds in memory.
+// A thousand of them fit in one process, which is how Kahuna is tried without hardware.
+package sim
