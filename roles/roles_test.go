@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -42,6 +44,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":   status,
 			"notusage": notUsage,
+			"answers":  answers,
+			"signal":   sendSignal,
 		},
 	})
 }
@@ -52,6 +56,29 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if got := exitCode(ts.Exec(args[1], args[2:]...)); got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// answers DIR waits until the Kahuna of a directory answers on its socket.
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		if c, err := net.Dial("unix", ts.MkAbs(filepath.Join(args[0], "kahuna.sock"))); err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no server answers in %s", args[0])
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// sendSignal NAME JOB sends a signal to a background job.
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	sig := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM}[args[0]]
+	for _, job := range ts.BackgroundCmds() {
+		ts.Check(job.Process.Signal(sig))
 	}
 }
 

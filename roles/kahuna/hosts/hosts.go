@@ -18,6 +18,7 @@ import (
 	"kowabunga/core/netplan"
 	"kowabunga/roles/kahuna/fleet"
 	"kowabunga/store"
+	"kowabunga/store/journal"
 )
 
 // Store is what this package needs of the store.
@@ -95,8 +96,13 @@ func (k *Keeper) noticed(record store.Record) {
 		switch c.Kind {
 		case model.KindRegion, model.KindZone, model.KindKaktus, model.KindVNet, model.KindPool:
 			replan = true
-		case model.KindToken, model.KindAgent:
+		case model.KindToken:
 			k.revoke()
+		case model.KindAgent:
+			if c.Op == journal.Delete {
+				k.fleet.Disconnect(string(c.ID))
+				k.fleet.Forget(string(c.ID))
+			}
 		}
 	}
 	if replan {

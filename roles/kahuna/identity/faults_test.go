@@ -151,6 +151,30 @@ func TestA12LoginsAreRevokedAtOnce(t *testing.T) {
 	}
 }
 
+func TestA12KeysOfDisabledUsersAreRefused(t *testing.T) {
+	p := newPlace(t)
+	id, key := p.user("eve", model.RoleUser)
+	p.want(200, key, "GET", "/region", "")
+	p.edit(id, func(u *model.User) { u.Disabled = true })
+	p.want(401, key, "GET", "/region", "")
+}
+
+// A login that was being checked while the password was replaced does not outlive that.
+func TestA12LoginsDoNotOvertakeRevocation(t *testing.T) {
+	for what, meanwhile := range map[string]func(p *place, id string){
+		"new password": func(p *place, id string) { p.must("PUT", "/user/"+id+"/password", `{"value":"Xk3_mQ8-pL0.rS5!tU"}`) },
+		"disabled":     func(p *place, id string) { p.edit(id, func(u *model.User) { u.Disabled = true }) },
+		"removed":      func(p *place, id string) { p.must("DELETE", "/user/"+id, "") },
+	} {
+		p := newPlace(t)
+		id, _ := p.user("eve", model.RoleUser)
+		p.first = func() { meanwhile(p, id) }
+		if code, answer := p.enter("eve"); code != 401 || p.View().Len(model.KindSession) != 0 {
+			t.Errorf("%s: %d %s", what, code, answer)
+		}
+	}
+}
+
 // edit changes a user as an operator would on the machine itself.
 func (p *place) edit(id string, f func(u *model.User)) {
 	p.t.Helper()

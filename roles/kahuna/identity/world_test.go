@@ -38,6 +38,7 @@ type place struct {
 	logs  bytes.Buffer
 	http  http.Handler
 	keys  map[string]string // by user name: API keys issued
+	first func()            // runs once, before the next commit
 }
 
 func (p *place) View() model.View {
@@ -51,6 +52,10 @@ func (p *place) now() time.Time { return time.Unix(0, p.clock.Load()).UTC() }
 func (p *place) pass(d time.Duration) { p.clock.Add(int64(d)) }
 
 func (p *place) commit(_ context.Context, _ Cause, f func(model.Draft) error) error {
+	if f := p.first; f != nil {
+		p.first = nil
+		f()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e := p.root.EditAt(p.root.Index()+1, p.now())
