@@ -237,6 +237,9 @@ func TestA14OddHeadersAreRefused(t *testing.T) {
 		{"endless key", http.Header{"X-Api-Key": {strings.Repeat("k", 1<<16)}}},
 		{"prefix alone", http.Header{"X-Api-Key": {key[:13]}}},
 		{"key cut short", http.Header{"X-Api-Key": {key[:len(key)-1]}}},
+		{"key with another last letter", http.Header{"X-Api-Key": {key[:len(key)-1] + "!"}}},
+		{"known prefix with a made-up secret", http.Header{"X-Api-Key": {key[:14] + strings.Repeat("a", len(key)-14)}}},
+		{"master key with another last letter", http.Header{"X-Api-Key": {masterKey[:len(masterKey)-1] + "!"}}},
 		{"key with more", http.Header{"X-Api-Key": {key + "a"}}},
 		{"a wrong key with a good login", http.Header{"X-Api-Key": {"wrong"}, "Authorization": {login}}},
 	} {
