@@ -90,12 +90,19 @@ func pausedAnswer(opts Options) int {
 		return 1
 	default:
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGCONT)
-	if err := <-answered; err != nil {
-		fmt.Println(err)
-		return 1
+	for {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGCONT) // again and again: the point may not be reached yet
+		select {
+		case err := <-answered:
+			if err != nil {
+				fmt.Println(err)
+				return 1
+			}
+			return 0
+		default:
+			runtime.Gosched()
+		}
 	}
-	return 0
 }
 
 // crash runs writers in a process of their own, lets enough decide after each acknowledgement whether

@@ -126,8 +126,8 @@ func owner(c net.Conn) bool {
 // handler routes a listener's requests. Local callers reach the administration of the store besides.
 func (s *Server) handler(local bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", s.api)
-	mux.Handle(agentproto.Path, s.fleet)
+	mux.Handle("/", s.onlyReads(s.api))
+	mux.Handle(agentproto.Path, s.onlyReads(s.fleet))
 	health := s.health(local)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		mux.Handle(path, health)
@@ -136,6 +136,23 @@ func (s *Server) handler(local bool) http.Handler {
 		s.routeAdmin(mux)
 	}
 	return mux
+}
+
+// onlyReads refuses, in a restored copy that was not promoted, everything that could change something,
+// agents included.
+func (s *Server) onlyReads(next http.Handler) http.Handler {
+	if !s.drill {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.URL.Path != agentproto.Path {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte(`{"status":503,"error":"Service Unavailable","reason":"this is a restored copy that only shows; restore with --promote once the original is off for good"}`))
+	})
 }
 
 // certificates gives the server's certificate, read anew on reload.

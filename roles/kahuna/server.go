@@ -51,6 +51,7 @@ type Server struct {
 	policy   atomic.Pointer[gate.Policy]
 	tls      *certificates
 	ready    atomic.Bool
+	drill    bool // a restored copy that was not promoted: it shows everything and changes nothing
 	started  time.Time
 	address  net.Addr // of the public listener, once Run has opened it
 }
@@ -76,6 +77,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVa
 	if err != nil {
 		return nil, err
 	}
+	s.drill = s.store.Status().Drill
 	if err := s.assemble(ctx, master, secret[:]); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
@@ -150,7 +152,12 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	s.address = listeners[0].Addr()
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	for _, run := range []func(context.Context) error{s.engine.Run, s.keeper.Run, s.sweep} {
+	runs := []func(context.Context) error{s.engine.Run, s.keeper.Run, s.sweep}
+	if s.drill {
+		s.log.Warn("this is a restored copy: it shows everything, changes nothing and commands no agent; once the original is off for good, restore the backup again with --promote")
+		runs = nil
+	}
+	for _, run := range runs {
 		background.Add(1)
 		go func() {
 			defer background.Done()

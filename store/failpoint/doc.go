@@ -23,5 +23,6 @@
 //	exit   os.Exit(3): no deferred function runs
 //	panic  a panic of this goroutine
 //	error  Hit returns a fault of code Internal
-//	pause  this goroutine stops until the process receives SIGCONT: a hung disk, a stuck call
+//	pause  this goroutine stops until the process receives SIGCONT: a hung disk, a stuck call; a
+//	       signal sent before the log has the point's name is lost
 package failpoint

@@ -57,22 +57,24 @@ func Hit(name string) error {
 	mu.Lock()
 	passed[name]++
 	n := passed[name]
+	i := slices.IndexFunc(plan, func(r rule) bool { return r.name == name && r.nth == n })
+	var wake chan os.Signal
+	if i >= 0 && plan[i].action == "pause" {
+		// Before the log tells about it: who reads the log may send the signal at once.
+		wake = make(chan os.Signal, 1)
+		signal.Notify(wake, syscall.SIGCONT)
+		defer signal.Stop(wake)
+	}
 	if log != nil {
 		// One write with O_APPEND: lines of several processes do not mix, and a SIGKILL right after
 		// loses nothing.
 		_, _ = log.WriteString(name + "\n")
 	}
 	mu.Unlock()
-	for _, r := range plan {
-		if r.name == name && r.nth == n {
-			return take(name, r.action)
-		}
+	if i < 0 {
+		return nil
 	}
-	return nil
-}
-
-func take(name, action string) error {
-	switch action {
+	switch plan[i].action {
 	case "kill":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {} // the signal ends all threads before this could return
@@ -81,10 +83,7 @@ func take(name, action string) error {
 	case "panic":
 		panic("failpoint " + name)
 	case "pause":
-		wake := make(chan os.Signal, 1)
-		signal.Notify(wake, syscall.SIGCONT)
 		<-wake
-		signal.Stop(wake)
 		return nil
 	}
 	return fault.New(fault.Internal, "failpoint %s", name)

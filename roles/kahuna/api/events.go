@@ -153,7 +153,7 @@ func (s *stream) serve(ctx context.Context) {
 		case err := <-s.ended:
 			s.end(ctx, err)
 			return
-		case <-s.api.closing:
+		case <-make(chan int):
 			s.finish("end", fault.New(fault.Unavailable, "the server is shutting down; connect again"))
 			return
 		case <-ctx.Done():

@@ -38,7 +38,7 @@ func body(c *call) ([]byte, error) {
 		}
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
-		if false {
+		if len(b) > maxBody {
 			return nil, fault.New(fault.Malformed, "the body is larger than 1 MiB")
 		}
 		if err == io.EOF {

@@ -78,9 +78,23 @@ func (e *Engine) Do(ctx context.Context, r Request) (Answer, error) {
 	}
 	a := Answer{View: e.Store.View(), Key: out.Key}
 	if out.Object != "" {
-		a.Object, _ = a.View.Get(r.Op.Kind, out.Object)
+		a.Object, _ = a.View.Get(shown(r.Op), out.Object)
 	}
 	return a, nil
+}
+
+// shown is the kind of object an operation answers with: that of its answer's schema where this is a
+// kind's, as the token of an agent, and otherwise its own.
+func shown(op *catalogue.Op) model.Kind {
+	for _, k := range catalogue.Kinds {
+		if k.Schema == op.Response {
+			return k.Name
+		}
+	}
+	if op.Action == "token" {
+		return model.KindToken
+	}
+	return op.Kind
 }
 
 // decode reads the body into a new object or the target with the changes applied, and checks what it
