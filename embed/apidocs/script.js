@@ -2,7 +2,7 @@
 "use strict";
 const filter = document.getElementById("filter");
 if (filter) {
-  filter.hidden = false;
+  filter.parentElement.hidden = false; // without this script there is nothing to filter with
   filter.addEventListener("input", () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const entry of document.querySelectorAll("[data-words]")) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -27,12 +28,13 @@ var defaultEventLimits = eventLimits{streams: 256, buffer: 64, slow: 20 * time.S
 // events streams what happens as server-sent events (HTML Living Standard, section 9.2): one "change"
 // event per commit with the changes the caller may know of, the journal index as its id. A client that
 // reconnects with Last-Event-ID, or asks with ?from=INDEX, gets what came after that index; others get
-// what comes from now on. Secrets stand empty, whoever listens.
+// what comes from now on, with ?last=N the last N records before it. Secrets stand empty, whoever listens.
 //
-// The stream ends with an event that says why: "end" at shutdown, "dropped" for a client too slow,
+// The stream ends with an event that says why: "caughtup" when ?follow=false asked for what there is and
+// that is sent, "end" at shutdown, "dropped" for a client too slow,
 // "gone" when the journal no longer reaches back far enough, "denied" when the credentials ended.
 func (a *API) events(c *call) error {
-	from, err := a.startOf(c)
+	from, until, err := a.spanOf(c)
 	if err != nil {
 		return err
 	}
@@ -47,7 +49,7 @@ func (a *API) events(c *call) error {
 	}()
 
 	ctx, cancel := context.WithCancel(c.r.Context())
-	s := &stream{api: a, c: c, control: http.NewResponseController(c.ResponseWriter), last: from,
+	s := &stream{api: a, c: c, control: http.NewResponseController(c.ResponseWriter), last: from, until: until,
 		records: make(chan Record, a.streams.buffer), ended: make(chan error, 1)}
 	pumped := make(chan struct{})
 	go func() {
@@ -68,28 +70,51 @@ func (a *API) events(c *call) error {
 	return nil
 }
 
-// startOf is the index after which the stream begins.
-func (a *API) startOf(c *call) (uint64, error) {
+// endless is where a stream ends that follows what comes.
+const endless = math.MaxUint64
+
+// spanOf is the index after which the stream begins and the one it ends with.
+func (a *API) spanOf(c *call) (from, until uint64, err error) {
+	q, err := values(c.r)
+	if err != nil {
+		return 0, 0, err
+	}
+	until = endless
+	now := a.Views.View().Index()
+	if follow, err := single(q, "follow"); err != nil {
+		return 0, 0, err
+	} else if follow != "" {
+		on, err := strconv.ParseBool(follow)
+		if err != nil {
+			return 0, 0, bad("follow", "must be true or false")
+		}
+		if !on {
+			until = now
+		}
+	}
 	name, value := "Last-Event-ID", c.r.Header.Get("Last-Event-ID")
 	if value == "" {
-		q, err := values(c.r)
-		if err != nil {
-			return 0, err
-		}
 		name = "from"
 		if value, err = single(q, name); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	now := a.Views.View().Index()
-	if value == "" {
-		return now, nil
+	if value != "" {
+		from, err = strconv.ParseUint(value, 10, 64)
+		if err != nil || from > now {
+			return 0, 0, bad(name, "must be the index of an event, at most %d", now)
+		}
+		return from, until, nil
 	}
-	from, err := strconv.ParseUint(value, 10, 64)
-	if err != nil || from > now {
-		return 0, bad(name, "must be the index of an event, at most %d", now)
+	last, err := single(q, "last")
+	if err != nil || last == "" {
+		return now, until, err
 	}
-	return from, nil
+	n, err := strconv.ParseUint(last, 10, 64)
+	if err != nil {
+		return 0, 0, bad("last", "must be a number of events")
+	}
+	return now - min(n, now), until, nil
 }
 
 // stream is one client's event stream.
@@ -98,6 +123,7 @@ type stream struct {
 	c       *call
 	control *http.ResponseController
 	last    uint64 // index up to which the client knows everything
+	until   uint64 // index to end with
 	records chan Record
 	ended   chan error // why the pump stopped
 }
@@ -141,6 +167,10 @@ func (s *stream) serve(ctx context.Context) {
 		return
 	}
 	for {
+		if s.last >= s.until {
+			s.finish("caughtup", fault.New(fault.Cancelled, "this is all there is; ask with follow=true for what comes"))
+			return
+		}
 		select {
 		case record := <-s.records:
 			if !s.record(record) {
@@ -153,7 +183,7 @@ func (s *stream) serve(ctx context.Context) {
 		case err := <-s.ended:
 			s.end(ctx, err)
 			return
-		case <-make(chan int):
+		case <-s.api.closing:
 			s.finish("end", fault.New(fault.Unavailable, "the server is shutting down; connect again"))
 			return
 		case <-ctx.Done():

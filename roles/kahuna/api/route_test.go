@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +78,21 @@ func TestBodyLimits(t *testing.T) {
 	if a := w.do("POST", "/api/v1/region", big); a.status != 400 || !strings.Contains(a.body, "1 MiB") {
 		t.Errorf("%d %.200s", a.status, a.body)
 	}
+	// A body that does not say its length beforehand is cut off as well.
+	r, err := http.NewRequest("POST", w.server.URL+"/api/v1/region", io.MultiReader(strings.NewReader(big)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", masterKey)
+	if resp, err := w.server.Client().Do(r); err != nil || resp.StatusCode != 400 {
+		t.Errorf("chunked: %v %v", resp, err)
+	} else {
+		raw, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if !strings.Contains(string(raw), "1 MiB") {
+			t.Errorf("chunked: %s", raw)
+		}
+	}
 	if a := w.do("POST", "/api/v1/region", ""); a.status != 400 {
 		t.Errorf("without a body: %d %s", a.status, a.body)
 	}
@@ -119,5 +137,41 @@ func TestMissingOperationsSayWhy(t *testing.T) {
 	}
 	if items := w.must("GET", "/api/v2/missing", "")["items"].([]any); len(items) != len(catalogue.MissingOps) {
 		t.Errorf("%d of %d are listed", len(items), len(catalogue.MissingOps))
+	}
+}
+
+// A list is of the parents in its path, all of them, and holds exactly what a read would return.
+func TestListsAreOfTheirParentsAndTheCaller(t *testing.T) {
+	w := newWorld(t)
+	ids := w.topology()
+	zone := w.id("/api/v1/region/"+ids["region"]+"/zone", `{"name":"eu-b"}`)
+	w.id("/api/v1/vnet/"+ids["vnet"]+"/subnet", `{"name":"s2","cidr":"10.202.0.0/24","gateway":"10.202.0.1","gw_pool":[{"first":"10.202.0.240","last":"10.202.0.249"}]}`)
+	second := w.id("/api/v1/project", fmt.Sprintf(`{"name":"shop","teams":[],"regions":[%q]}`, ids["region"]))
+	mine := w.kompute(ids, "m1")
+	other := w.id("/api/v1/project/"+second+"/zone/"+ids["zone"]+"/kompute", `{"name":"m2","memory":1073741824,"vcpus":1,"disk":4294967296}`)
+	list := func(of ...string) string {
+		slices.Sort(of) // lists are in order of id
+		return "[\"" + strings.Join(of, "\",\"") + "\"]"
+	}
+	member, stranger := w.key(ids["reader"]), w.key(ids["stranger"])
+	for _, c := range []struct{ path, key, want string }{
+		{"/kompute", masterKey, list(mine, other)},
+		{"/kompute", member, list(mine)},
+		{"/kompute", stranger, "[]"},
+		{"/project/" + ids["project"] + "/zone/" + ids["zone"] + "/komputes", masterKey, list(mine)},
+		{"/project/" + second + "/zone/" + ids["zone"] + "/komputes", masterKey, list(other)},
+		{"/project/" + second + "/zone/" + zone + "/komputes", masterKey, "[]"},
+		{"/project", member, list(ids["project"])},
+		{"/kaktus", member, "[]"},
+		{"/user", member, list(ids["reader"])},
+	} {
+		if a := w.do("GET", "/api/v1"+c.path, "", "X-API-Key", c.key); a.body != c.want {
+			t.Errorf("%s: %d %s, want %s", c.path, a.status, a.body, c.want)
+		}
+	}
+	for _, path := range []string{"/project/" + second + "/zone/" + zone + "/komputes", "/kompute/" + other, "/kaktus/" + ids["kaktus"] + "/instances", "/kaktus/" + ids["kaktus"] + "/caps", "/kompute/" + other + "/state"} {
+		if a := w.do("GET", "/api/v1"+path, "", "X-API-Key", member); a.status != 404 {
+			t.Errorf("a member reads %s: %d %s", path, a.status, a.body)
+		}
 	}
 }

@@ -102,9 +102,8 @@ func TestAnsweredIsToldOnlyWhenTheAnswerWentOut(t *testing.T) {
 			}
 			if wait {
 				close(entered)
-				<-ctx.Done() // the client is gone
+				<-ctx.Done() // the client is gone, just when the work is done
 				leave <- ctx.Err()
-				return operate.Answer{}, fault.From(ctx.Err())
 			}
 			return operate.Answer{Object: region, View: views.View(), Operation: op}, nil
 		}}
@@ -185,6 +184,44 @@ func TestStateAsksTheInstanceOfAKompute(t *testing.T) {
 	w.live.state = func(model.ID) (string, string, error) { return "", "", errors.New("dial tcp: refused") }
 	for _, path := range []string{"/kompute/" + kompute, "/instance/" + instance.(string)} {
 		if a := w.do("GET", "/api/v1"+path+"/state", ""); a.status != 503 || strings.Contains(a.body, "dial") {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
+// What nobody waited for is not counted as an error of ours.
+func TestClientsThatWentAwayAreLoggedAsSuch(t *testing.T) {
+	w := newWorld(t, func(c *api.Config) {
+		c.Engine = &engine{do: func(ctx context.Context, _ operate.Request) (operate.Answer, error) {
+			return operate.Answer{}, fault.From(ctx.Err())
+		}}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r, err := http.NewRequestWithContext(ctx, "POST", "http://kahuna.test/api/v1/region", strings.NewReader(`{"name":"eu"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", masterKey)
+	a := newRecorder()
+	w.api.ServeHTTP(a, r)
+	if a.body.Len() != 0 || !strings.Contains(w.log.String(), `"status":499`) {
+		t.Errorf("%d %s", a.status, a.body.String())
+	}
+}
+
+// authenticator is a fake that knows everybody by what it returns.
+type authenticator func(*http.Request) (access.Identity, error)
+
+func (f authenticator) Authenticate(r *http.Request) (access.Identity, error) { return f(r) }
+
+// An authenticator that knows nobody lets nobody in, whether or not it says so with an error.
+func TestNobodyGetsNowhere(t *testing.T) {
+	w := newWorld(t, func(c *api.Config) {
+		c.Auth = authenticator(func(*http.Request) (access.Identity, error) { return access.Identity{}, nil })
+	})
+	for _, path := range []string{"/api/v1/region", "/api/v1/kawaii", "/api/v2/regions", "/api/v2/events", "/api/v2/version", "/api/v2/operations"} {
+		if a := w.do("GET", path, ""); a.status != 401 {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}

@@ -32,7 +32,7 @@ func reference(d Document) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<h1>%s</h1>\n<p>%s</p>\n", html.EscapeString(d.Title), html.EscapeString(text(at(d.Body, "info")["description"])))
 	fmt.Fprintf(&b, `<p><a href="%s">OpenAPI document</a></p>`+"\n", d.File)
-	b.WriteString(`<input id="filter" type="search" placeholder="Filter operations" aria-label="Filter operations" hidden>` + "\n")
+	b.WriteString(`<label hidden>Filter operations <input id="filter" type="search"></label>` + "\n")
 	for _, t := range list(d.Body["tags"]) {
 		tag := t.(object)
 		name := text(tag["name"])

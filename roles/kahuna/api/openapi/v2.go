@@ -169,7 +169,7 @@ func nativePaths(paths Object) {
 			responses[failed] = failure("Problem", "application/problem+json")
 		}
 		if schema == "" {
-			responses[status] = Object{"description": "server-sent events: \"change\" per commit, then one of end, dropped, gone, denied",
+			responses[status] = Object{"description": "server-sent events: \"change\" per commit, then one of caughtup, end, dropped, gone, denied",
 				"content": Object{"text/event-stream": Object{"schema": Object{"type": "string"}}}}
 		} else {
 			responses[status] = success("done", schema)
@@ -182,7 +182,7 @@ func nativePaths(paths Object) {
 		param("project", "only those of this project, by id"), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
 	add("/operations/{id}", "GET", "ReadOperation", "Read an operation with its trace", []any{wait}, "200", "Operation")
 	add("/operations/{id}", "DELETE", "CancelOperation", "Call an operation off", nil, "202", "Operation")
-	add("/events", "GET", "Events", "Follow what happens", []any{fromParam(), Object{"name": "Last-Event-ID", "in": "header", "description": "as from; what event sources send when they reconnect", "schema": Object{"type": "string"}}}, "200", "")
+	add("/events", "GET", "Events", "Follow what happens", []any{fromParam(), lastParam(), followParam(), Object{"name": "Last-Event-ID", "in": "header", "description": "as from; what event sources send when they reconnect", "schema": Object{"type": "string"}}}, "200", "")
 	add("/explain/{kind}/{id}", "GET", "Explain", "Read why an object is as it is", nil, "200", "Explanation")
 	add("/whoami", "GET", "WhoAmI", "Read who the credentials belong to", nil, "200", "WhoAmI")
 	add("/version", "GET", "Version", "Read what answers", nil, "200", "Version")
@@ -191,4 +191,12 @@ func nativePaths(paths Object) {
 
 func fromParam() Object {
 	return Object{"name": "from", "in": "query", "description": "journal index after which to begin; now when absent", "schema": Object{"type": "integer", "format": "int64", "minimum": int64(0)}}
+}
+
+func lastParam() Object {
+	return Object{"name": "last", "in": "query", "description": "begin with the last so many journal records instead", "schema": Object{"type": "integer", "format": "int64", "minimum": int64(0)}}
+}
+
+func followParam() Object {
+	return Object{"name": "follow", "in": "query", "description": "go on with what comes; false ends with what there is", "schema": Object{"type": "boolean", "default": true}}
 }
