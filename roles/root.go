@@ -16,6 +16,7 @@ import (
 	"kowabunga/roles/doctor"
 	"kowabunga/roles/kahuna"
 	"kowabunga/roles/kaktus"
+	"kowabunga/roles/sandbox"
 	"kowabunga/roles/sim"
 	"kowabunga/roles/term"
 )
@@ -46,6 +47,7 @@ Exit codes: 0 it worked, 1 it failed, 2 the command line was wrong.`,
 		kaktus.Command(),
 	)
 	in("try", "Try it",
+		sandbox.Command(),
 		sim.Command(),
 	)
 	in("program", "This program and this machine",

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,6 +46,11 @@ func TestMachineThroughTheProtocol(t *testing.T) {
 	end := run(t, cfg)
 
 	bridge := fmt.Sprintf("kbk%d", os.Getpid())
+	t.Cleanup(func() {
+		if link, err := netlink.LinkByName(bridge); err == nil {
+			netlink.LinkDel(link)
+		}
+	})
 	status := k.push(1, agentproto.KaktusState{Pools: []agentproto.Pool{local}, Bridges: []agentproto.Bridge{{Name: bridge, MTU: 1400}}})
 	if !status.Applied || len(status.Problems) != 0 {
 		t.Fatalf("%+v", status)
@@ -53,7 +59,6 @@ func TestMachineThroughTheProtocol(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { netlink.LinkDel(link) })
 	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 98, 0, 1), Mask: net.CIDRMask(24, 32)}}); err != nil {
 		t.Fatal(err)
 	}
@@ -169,10 +174,10 @@ func reach(t *testing.T, url string) string {
 		if err == nil {
 			text, failed := io.ReadAll(resp.Body)
 			resp.Body.Close()
-			if failed == nil {
+			if failed == nil && resp.StatusCode == http.StatusOK {
 				return string(text)
 			}
-			err = failed
+			err = errors.Join(failed, errors.New(resp.Status))
 		}
 		if ctx.Err() == nil {
 			last = err

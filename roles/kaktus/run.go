@@ -108,7 +108,7 @@ func (k *kaktus) assemble() error {
 	}); err != nil {
 		return err
 	}
-	k.bridges, err = bridge.New(bridge.Config{Uplinks: cfg.Uplinks, Log: k.log})
+	k.bridges, err = bridge.New(bridge.Config{Owner: cfg.ID, Uplinks: cfg.Uplinks, Log: k.log})
 	return err
 }
 

@@ -17,7 +17,7 @@ import (
 func TestWKAK3ForbiddenAddresses(t *testing.T) {
 	for addr, want := range map[string]bool{
 		"127.0.0.1": true, "127.9.9.9": true, "::1": true, "0.0.0.0": true, "::": true,
-		"169.254.169.254": true, "fe80::1": true, "::ffff:169.254.169.254": true, "::ffff:127.0.0.1": true,
+		"169.254.169.254": true, "fe80::1": true, "fe80::1%eth0": true, "::ffff:100.100.100.200": true, "::ffff:169.254.169.254": true, "::ffff:127.0.0.1": true,
 		"64:ff9b::a9fe:a9fe": true, "fd00:ec2::254": true, "100.100.100.200": true, "168.63.129.16": true,
 		"224.0.0.1": true, "255.255.255.255": true, "ff02::1": true,
 		"10.0.0.1": false, "192.0.2.1": false, "2001:db8::1": false, "64:ff9b::c000:201": false,

@@ -26,8 +26,8 @@ import (
 	"kowabunga/core/fault"
 )
 
-// owner is the alias (ip link … alias) that marks the interfaces this package made.
-const owner = "kowabunga"
+// mark begins the alias (ip link … alias) of the interfaces this package made; the owner follows.
+const mark = "kowabunga "
 
 // Limits of interface settings: IFNAMSIZ without its end (linux/if.h), the range of a VLAN id (IEEE
 // 802.1Q), and MTUs from what IPv6 needs (RFC 8200, section 5) to what an interface can be set to.
@@ -40,6 +40,8 @@ const (
 
 // Config is what a host decides about its bridges.
 type Config struct {
+	// Owner is whose bridges these are: the agent's id. Another owner's on the same host are not ours.
+	Owner string
 	// Uplinks are interfaces that may become ports although the host's default route or addresses are
 	// on them.
 	Uplinks []string
@@ -82,12 +84,14 @@ func (k *Keeper) Apply(declared []agentproto.Bridge) []string {
 	}
 	for _, link := range links {
 		name := link.Attrs().Name
-		if link.Type() == "bridge" && link.Attrs().Alias == owner && !slices.ContainsFunc(declared, func(b agentproto.Bridge) bool { return b.Name == name }) {
+		if link.Type() == "bridge" && link.Attrs().Alias == k.alias() && !slices.ContainsFunc(declared, func(b agentproto.Bridge) bool { return b.Name == name }) {
 			problems = append(problems, "bridge "+name+" is not declared any more; it is left as it is")
 		}
 	}
 	return problems
 }
+
+func (k *Keeper) alias() string { return mark + k.cfg.Owner }
 
 // Names lists the bridges of this host, whoever made them.
 func (k *Keeper) Names() []string {
@@ -184,7 +188,7 @@ func (k *Keeper) bridge(name string) (netlink.Link, error) {
 	if link, err = k.nl.LinkByName(name); err != nil {
 		return nil, doing("look for it", err)
 	}
-	if err := k.nl.LinkSetAlias(link, owner); err != nil {
+	if err := k.nl.LinkSetAlias(link, k.alias()); err != nil {
 		return nil, doing("mark it", err)
 	}
 	quiet(name)
@@ -245,7 +249,7 @@ func (k *Keeper) port(want agentproto.Bridge) (netlink.Link, error) {
 	if err != nil {
 		return nil, doing("look for the VLAN", err)
 	}
-	if err := k.nl.LinkSetAlias(link, owner); err != nil {
+	if err := k.nl.LinkSetAlias(link, k.alias()); err != nil {
 		return nil, doing("mark the VLAN", err)
 	}
 	return link, nil

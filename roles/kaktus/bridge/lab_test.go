@@ -21,7 +21,7 @@ func isolated(t *testing.T, uplinks ...string) *Keeper {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("a network namespace needs root: %v", err)
 	}
-	k, err := New(Config{Uplinks: uplinks})
+	k, err := New(Config{Owner: "me", Uplinks: uplinks})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestBridgesAsDeclared(t *testing.T) {
 			t.Fatal(problems)
 		}
 		for name, says := range map[string][]string{
-			"kb0": {"UP", "mtu 1400", "alias kowabunga"},
+			"kb0": {"UP", "mtu 1400", "alias kowabunga me"},
 			"kb1": {"UP", "mtu 9000"},
 			"kb2": {"UP"},
 			"up0": {"UP", "master kb1", "mtu 9000"},
@@ -96,11 +96,13 @@ func TestBridgesAsDeclared(t *testing.T) {
 func TestAbsenceNeverDeletes(t *testing.T) {
 	k := isolated(t)
 	ip(t, "link add theirs type bridge")
+	ip(t, "link add others type bridge")
+	ip(t, "link set others alias kowabunga-another")
 	if problems := k.Apply([]agentproto.Bridge{{Name: "kb0"}}); len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	one(t, k.Apply(nil), "kb0", "not declared any more")
-	if got := k.Names(); !slices.Equal(got, []string{"kb0", "theirs"}) {
+	if got := k.Names(); !slices.Equal(got, []string{"kb0", "others", "theirs"}) {
 		t.Errorf("bridges %v", got)
 	}
 }

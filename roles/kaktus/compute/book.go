@@ -19,6 +19,7 @@ type record struct {
 	Accel   string             `json:"accel"`
 	Run     bool               `json:"run"` // should run
 	Ran     bool               `json:"ran"` // was started since it was last told to stop
+	Cut     bool               `json:"cut"` // the host ended its QEMU by a signal
 }
 
 // book is the records of all machines, in memory and on disk. A change is on disk before it counts.

@@ -13,43 +13,27 @@ import (
 // lookEvery is how often a wait looks for itself, should an event have been lost.
 const lookEvery = 5 * time.Second
 
-// Details of libvirt's lifecycle events (virDomainEventStoppedDetailType and
-// virDomainEventShutdownDetailType).
-const (
-	stoppedShutdown  = 0
-	stoppedDestroyed = 1
-	shutdownByHost   = 2
-)
+// shutdownByHost is the detail of a shutdown that the host itself caused, by a signal to QEMU
+// (virDomainEventShutdownDetailType).
+const shutdownByHost = 2
 
-// observe takes one lifecycle event.
+// observe takes one lifecycle event. What the machine does now is looked up rather than concluded:
+// events come late.
 func (h *Host) observe(e libvirt.DomainEventLifecycleMsg) {
 	id, ours := machineID(e.Dom)
 	if !ours {
 		return
 	}
-	h.mu.Lock()
-	decided := false
-	switch libvirt.DomainEventType(e.Event) {
-	case libvirt.DomainEventStarted:
-		delete(h.signaled, id)
-	case libvirt.DomainEventShutdown:
-		// The host ends its QEMUs when it goes down; the machine should run again when it is back.
-		if e.Detail == shutdownByHost {
-			h.signaled[id] = true
-		}
-	case libvirt.DomainEventStopped:
-		decided = e.Detail == stoppedDestroyed || e.Detail == stoppedShutdown && !h.signaled[id]
-		decided = decided && h.acting[id] == 0
-		delete(h.signaled, id)
-	}
-	h.mu.Unlock()
-	if decided {
-		if err := h.book.change(id, func(r *record) { r.Run, r.Ran = false, false }); err != nil {
+	// The host ends its QEMUs when it goes down; the machine should run again when it is back.
+	kind := libvirt.DomainEventType(e.Event)
+	byHost := kind == libvirt.DomainEventShutdown && e.Detail == shutdownByHost
+	if byHost || kind == libvirt.DomainEventStarted {
+		if err := h.book.change(id, func(r *record) { r.Cut = byHost }); err != nil {
 			h.log.Error("machine's record cannot be written", "machine", id, "error", err)
 		}
 	}
-	h.wake(id)
 	h.report(id)
+	h.wake(id)
 }
 
 // report tells a machine's status when it is another than was told before.
@@ -61,7 +45,27 @@ func (h *Host) report(id string) {
 		h.log.Warn("state of a machine cannot be told", "machine", id, "error", err)
 		return
 	}
-	h.tell(st)
+	h.tell(h.settle(st))
+}
+
+// settle follows what somebody decided: a machine that its guest or an operator turned off should not
+// run. Stops that a power action of ours or the host's own end causes decide nothing.
+func (h *Host) settle(st agentproto.MachineStatus) agentproto.MachineStatus {
+	h.mu.Lock()
+	ours := h.acting[st.Machine] > 0
+	h.mu.Unlock()
+	r, _ := h.book.get(st.Machine)
+	cut := r.Cut && st.Reason == shutDown // libvirt forces off by the same signal, and says so
+	if ours || cut || !st.Run || st.State != agentproto.StateShutoff || !stopped(st.Reason) {
+		return st
+	}
+	h.log.Info("machine was turned off by its guest or an operator; it stays off", "machine", st.Machine, "reason", st.Reason)
+	if err := h.book.change(st.Machine, func(r *record) { r.Run, r.Ran = false, false }); err != nil {
+		h.log.Error("machine's record cannot be written", "machine", st.Machine, "error", err)
+		return st
+	}
+	st.Run = false
+	return st
 }
 
 func (h *Host) tell(st agentproto.MachineStatus) {

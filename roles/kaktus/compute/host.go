@@ -3,10 +3,8 @@ package compute
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +46,6 @@ type Host struct {
 
 	mu       sync.Mutex
 	acting   map[string]int           // machines that a power action is on, whose stops mean nothing
-	signaled map[string]bool          // machines whose QEMU the host told to end
 	news     map[string]chan struct{} // closed when something happened to a machine
 	reported map[string]agentproto.MachineStatus
 	revived  bool // machines were started again in this process
@@ -82,7 +79,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log, conn: connection{socket: cfg.Socket},
-		acting: map[string]int{}, signaled: map[string]bool{}, news: map[string]chan struct{}{}, reported: map[string]agentproto.MachineStatus{},
+		acting: map[string]int{}, news: map[string]chan struct{}{}, reported: map[string]agentproto.MachineStatus{},
 	}
 	var err error
 	h.book, err = openBook(filepath.Join(cfg.StateDir, "machines"))
@@ -158,27 +155,10 @@ func (h *Host) refresh(ctx context.Context) error {
 		return err
 	}
 	for _, st := range statuses {
-		h.settle(st)
-		h.wake(st.Machine)
 		h.report(st.Machine)
+		h.wake(st.Machine)
 	}
 	return nil
-}
-
-// settle follows what happened while nobody watched: somebody shut a machine down that should run.
-func (h *Host) settle(st agentproto.MachineStatus) {
-	h.mu.Lock()
-	busy := h.acting[st.Machine] > 0
-	h.mu.Unlock()
-	if busy || st.State != agentproto.StateShutoff || !stopped(st.Reason) {
-		return
-	}
-	if r, ok := h.book.get(st.Machine); ok && r.Run {
-		h.log.Info("machine was shut down by its guest or an operator; it stays off", "machine", st.Machine, "reason", st.Reason)
-		if err := h.book.change(st.Machine, func(r *record) { r.Run, r.Ran = false, false }); err != nil {
-			h.log.Error("machine's record cannot be written", "machine", st.Machine, "error", err)
-		}
-	}
 }
 
 // revive starts, once in the life of this process, the machines that should run and are off because
@@ -203,7 +183,7 @@ func (h *Host) revive(ctx context.Context) {
 	slots := make(chan struct{}, 2) // a host that boots has enough to do
 	for _, st := range statuses {
 		r, ok := h.book.get(st.Machine)
-		if !ok || !r.Run || !r.Ran || st.State != agentproto.StateShutoff || st.Reason != reasonUnknown {
+		if !ok || !r.Run || !r.Ran || st.State != agentproto.StateShutoff || st.Reason != reasonUnknown && !r.Cut {
 			continue
 		}
 		tasks.Go(func() {
@@ -252,6 +232,3 @@ func (h *Host) machines(ctx context.Context) ([]agentproto.MachineStatus, int, e
 
 // Reachable tells whether libvirt is connected now.
 func (h *Host) Reachable() bool { return h.conn.connected() }
-
-// Records lists the machines this host knows, defined in libvirt or not.
-func (h *Host) Records() []string { return slices.Sorted(maps.Keys(h.book.all())) }

@@ -15,9 +15,9 @@ import (
 	"kowabunga/core/fault"
 )
 
-// forcedOff is how long a machine may take to be off after it was forced. libvirt itself gives QEMU up
+// offWithin is how long a machine may take to be off after it was forced. libvirt itself gives QEMU up
 // to 40 s.
-const forcedOff = time.Minute
+const offWithin = time.Minute
 
 // Define creates or redefines a machine; it neither starts nor stops it. A running machine takes a new
 // definition at its next start.
@@ -52,7 +52,7 @@ func (h *Host) Define(ctx context.Context, m agentproto.Machine) (agentproto.Mac
 	}
 	// The record comes first: a domain without one would be nobody's after a crash.
 	before, _ := h.book.get(m.Machine)
-	if err := h.book.put(record{Machine: m, Accel: p.accel, Run: m.Run, Ran: before.Ran}); err != nil {
+	if err := h.book.put(record{Machine: m, Accel: p.accel, Run: m.Run, Ran: before.Ran, Cut: before.Cut}); err != nil {
 		return absent(m.Machine), err
 	}
 	err = h.conn.do(ctx, op, func(lv *libvirt.Libvirt) error {
@@ -149,9 +149,9 @@ func (h *Host) forceOff(ctx context.Context, op, id string) (agentproto.MachineS
 	if err != nil {
 		return absent(id), err
 	}
-	st, ok, err := h.await(ctx, id, forcedOff, off)
+	st, ok, err := h.await(ctx, id, offWithin, off)
 	if err == nil && !ok {
-		err = fault.New(fault.Unavailable, "%s: it is still %s after %v; its QEMU hangs", op, st.State, forcedOff)
+		err = fault.New(fault.Unavailable, "%s: it is still %s after %v; its QEMU hangs", op, st.State, offWithin)
 	}
 	return st, err
 }

@@ -10,7 +10,12 @@ import (
 	"kowabunga/core/fault"
 )
 
-const reasonUnknown = "unknown"
+// Reasons that decide something.
+const (
+	reasonUnknown = "unknown"
+	shutDown      = "shut down"
+	forcedOff     = "forced off"
+)
 
 // states gives libvirt's states (virDomainState) the names of API v1.
 var states = map[libvirt.DomainState]string{
@@ -30,12 +35,12 @@ var reasons = map[libvirt.DomainState][]string{
 	libvirt.DomainPaused: {reasonUnknown, "by request", "migrating", "saving", "dumping", "disk error", "watchdog", "from snapshot", "shutting down", "taking a snapshot", "crashed", "starting", "post-copy", "post-copy failed",
 		"API error"},
 	libvirt.DomainShutdown: {reasonUnknown, "by request"},
-	libvirt.DomainShutoff:  {reasonUnknown, "shut down", "forced off", "crashed", "migrated away", "saved", "failed to start", "from snapshot", "libvirt lost it"},
+	libvirt.DomainShutoff:  {reasonUnknown, shutDown, forcedOff, "crashed", "migrated away", "saved", "failed to start", "from snapshot", "libvirt lost it"},
 	libvirt.DomainCrashed:  {reasonUnknown, "kernel panic"},
 }
 
 // stopped tells whether a reason of being off is somebody's decision.
-func stopped(reason string) bool { return reason == "shut down" || reason == "forced off" }
+func stopped(reason string) bool { return reason == shutDown || reason == forcedOff }
 
 // machineID tells which of our machines a domain is.
 func machineID(d libvirt.Domain) (string, bool) {

@@ -1,4 +1,4 @@
-// Package seed writes and reads NoCloud configuration disks: ISO 9660 images with Rock Ridge names and
+// Package seed writes NoCloud configuration disks: ISO 9660 images with Rock Ridge names and
 // the volume label "cidata", by which guests find them.
 //
 // The same documents always give the same bytes. A disk is written aside and renamed, so that a

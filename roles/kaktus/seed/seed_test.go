@@ -27,7 +27,7 @@ func TestWriteReadsBack(t *testing.T) {
 		if err := Write(path, dir, want); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Read(path)
+		got, err := read(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func TestWKAK25RewriteKeepsOpenDisk(t *testing.T) {
 	if _, err := open.ReadAt(running, 0); err != nil || !bytes.Equal(running, before) {
 		t.Errorf("the disk changed under its reader: %v", err)
 	}
-	if got, err := Read(path); err != nil || got != longer {
+	if got, err := read(path); err != nil || got != longer {
 		t.Errorf("the new documents are not there: %v", err)
 	}
 }

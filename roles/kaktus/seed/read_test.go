@@ -11,8 +11,8 @@ import (
 	"kowabunga/core/fault"
 )
 
-// Read takes the documents out of a configuration disk.
-func Read(path string) (cloudinit.Documents, error) {
+// read takes the documents out of a configuration disk.
+func read(path string) (cloudinit.Documents, error) {
 	var docs cloudinit.Documents
 	const op = "read configuration disk"
 	f, err := os.Open(path)
