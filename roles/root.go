@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kowabunga/core/fault"
+	"kowabunga/roles/cli"
 	"kowabunga/roles/config"
 	"kowabunga/roles/doctor"
 	"kowabunga/roles/kahuna"
@@ -42,10 +43,10 @@ Exit codes: 0 it worked, 1 it failed, 2 the command line was wrong.`,
 			root.AddCommand(c)
 		}
 	}
-	in("roles", "Roles",
-		kahuna.Command(),
-		kaktus.Command(),
-	)
+	host := kaktus.Command()
+	resources := cli.Commands(host) // the host's role and its kind share a name
+	in("roles", "Roles", kahuna.Command(), host)
+	in("resources", "Resources", resources...)
 	in("try", "Try it",
 		sandbox.Command(),
 		sim.Command(),

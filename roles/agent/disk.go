@@ -14,6 +14,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/store/failpoint"
 )
 
 // keeper is what an agent remembers across restarts. Setting returns once the value is durable.
@@ -127,13 +128,25 @@ func (d *directory) put(file string, data []byte) error {
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
+		err = fpKeep.Hit()
+	}
+	if err == nil {
 		err = os.Rename(path+".new", path)
+	}
+	if err == nil {
+		err = fpKept.Hit()
 	}
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
 	return fault.Wrap(err, fault.Unavailable, "write "+path)
 }
+
+// The points at which an agent's death must be harmless: around each thing it remembers.
+var (
+	fpKeep = failpoint.Register("agent.keep.before")
+	fpKept = failpoint.Register("agent.keep.after")
+)
 
 func syncDir(dir string) error {
 	f, err := os.Open(dir)

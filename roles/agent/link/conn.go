@@ -150,8 +150,16 @@ func (c *Conn) Call(ctx context.Context, method string, params, result any) erro
 		c.answered(id)
 		return c.failed(ctx, method, err)
 	}
+	// The end of the connection ends the waiting here, and not by closing the library's connection: that
+	// panics when an answer is just being delivered.
+	wait, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(c.ctx, stop)()
 	var answer json.RawMessage
-	if err := waiter.Wait(ctx, &answer); err != nil {
+	if err := waiter.Wait(wait, &answer); err != nil {
+		if ctx.Err() == nil && c.ctx.Err() != nil {
+			return c.lost(method)
+		}
 		return c.failed(ctx, method, err)
 	}
 	if result == nil {

@@ -74,8 +74,7 @@ func (c *Conn) end(cause error, code int, text string, flush bool) {
 		started := false
 		select {
 		case <-c.started:
-			started = true
-			c.rpc.Close() // every call that waits fails now
+			started = true // calls that wait see the end of c.ctx; the reader closes the library's connection
 		default:
 		}
 		go c.tearDown(code, text, started)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -131,7 +132,8 @@ const (
 
 // Watching says what to watch.
 type Watching struct {
-	From   string // journal index after which to begin, -N for the last N records, empty for now
+	From   string // journal index after which to begin
+	Last   uint64 // without From: begin with the last so many records of the journal
 	Follow bool   // go on with what comes; otherwise end with what there is
 	// Broken is told when the stream is opened again after a break; may be nil.
 	Broken func(err error)
@@ -144,7 +146,7 @@ func (c *Client) Watch(ctx context.Context, w Watching, seen func(*Change) error
 	const op = "read the events"
 	from, wait := w.From, reopenFirst
 	for opened := false; ; {
-		s, err := c.events(ctx, op, from, w.Follow)
+		s, err := c.events(ctx, op, from, w)
 		if err == nil {
 			opened, wait = true, reopenFirst
 			err = c.drain(s, op, seen)
@@ -172,13 +174,12 @@ func (c *Client) Watch(ctx context.Context, w Watching, seen func(*Change) error
 }
 
 // events opens the stream.
-func (c *Client) events(ctx context.Context, op, from string, follow bool) (*Stream, error) {
-	q := url.Values{}
+func (c *Client) events(ctx context.Context, op, from string, w Watching) (*Stream, error) {
+	q := url.Values{"follow": {strconv.FormatBool(w.Follow)}}
 	if from != "" {
 		q.Set("from", from)
-	}
-	if !follow {
-		q.Set("follow", "false")
+	} else {
+		q.Set("last", strconv.FormatUint(w.Last, 10))
 	}
 	id := newID("cli-")
 	resp, _, err := c.send(ctx, Request{Path: "/events", Query: q}, id, "")

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kowabunga/core/catalogue"
+	"kowabunga/roles/cli/client"
+	"kowabunga/roles/cli/form"
+	"kowabunga/roles/term"
+)
+
+// says is what each action does, for help; %s are its objects.
+var says = map[string]string{
+	"start":    "Start %s",
+	"stop":     "Stop %s at once, as if the power were cut",
+	"shutdown": "Ask the guests of %s to shut down",
+	"reboot":   "Ask the guests of %s to restart",
+	"reset":    "Restart %s at once, as if the reset button were pressed",
+	"suspend":  "Halt %s where they are",
+	"resume":   "Let suspended %s go on",
+	"state":    "Say how it is right now, asked of its host",
+	"caps":     "Show the hardware its agent reported",
+	"token":    "Draw a new key, shown once; the old one becomes worthless",
+	"password": "Set a password; sessions of the user end",
+}
+
+// saying is what an action of objects does.
+func saying(k *catalogue.Kind, op *catalogue.Op) string {
+	if op.Action == "default" {
+		return fmt.Sprintf("Make %s the default of its %s", article(string(k.Name)), op.Params[0].Kind)
+	}
+	return fmt.Sprintf(says[op.Action], k.Plural)
+}
+
+func actionCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
+	switch {
+	case op.Action == "token":
+		return tokenCommand(k, op)
+	case op.Action == "password":
+		return passwordCommand(k)
+	case op.Method == http.MethodGet:
+		return figureCommand(k, op)
+	}
+	return doCommand(k, op)
+}
+
+// doCommand makes an action of objects, several at once where that has a meaning.
+func doCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               op.Action + " NAME…",
+		Short:             saying(k, op),
+		Long:              saying(k, op) + ".",
+		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, op.Action, sample[k.Name]),
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeNames(k, 0),
+	}
+	if op.Action == "default" {
+		cmd.Use, cmd.Args, cmd.ValidArgsFunction = op.Action+" NAME", cobra.ExactArgs(1), completeNames(k, 1)
+		cmd.Long += " It is taken where none is named; the default before ceases to be it."
+	}
+	p := narrowing(cmd, k)
+	queries := queryFlags(cmd, op)
+	a := writeFlags(cmd, false)
+	return leaf(cmd, k, false, func(c *call, args []string) error {
+		return c.each(k, p, args, op.Action, op.Method, "/"+op.Action, queries, a)
+	})
+}
+
+// each does one thing with several objects: all are begun, then followed, so that the server works on
+// them side by side. What one is refused does not keep the others from it.
+func (c *call) each(k *catalogue.Kind, p *place, refs []string, verb, method, below string, queries map[string]*form.Input, a *asked) error {
+	var begun []*client.Operation
+	var failed []error
+	for _, ref := range refs {
+		o, err := c.begin(k, p, ref, verb, method, below, queries)
+		switch {
+		case err != nil:
+			failed = append(failed, err)
+			err = nil
+		case o == nil:
+			err = c.say("%s: %s %s", verb, k.Name, ref)
+		case !a.follow():
+			err = c.begun(o)
+		default:
+			begun = append(begun, o)
+		}
+		if err != nil {
+			return err // nobody reads what is said
+		}
+	}
+	for _, o := range begun {
+		if err := c.follow(o); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if err := c.say("%s: %s %s", verb, k.Name, o.Target.Name); err != nil {
+			return err
+		}
+	}
+	if len(failed) == 1 {
+		return failed[0]
+	}
+	return errors.Join(failed...)
+}
+
+// begin sends the request for one object. The operation is nil when nothing is left to do.
+func (c *call) begin(k *catalogue.Kind, p *place, ref, verb, method, below string, queries map[string]*form.Input) (*client.Operation, error) {
+	op := verb + " " + string(k.Name) + " " + ref
+	path, err := c.one(op, k, p, ref)
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{}
+	addQuery(q, queries)
+	answer, err := c.api.Do(c.ctx, client.Request{Op: op, Method: method, Path: path + below, Query: q})
+	if err != nil || answer.Status != http.StatusAccepted {
+		return nil, err
+	}
+	return client.ReadOperation(op, answer)
+}
+
+// figureCommand shows figures that the server answers about an object.
+func figureCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               op.Action + " NAME",
+		Short:             says[op.Action],
+		Long:              says[op.Action] + ".",
+		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, op.Action, sample[k.Name]),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeNames(k, 1),
+	}
+	p := narrowing(cmd, k)
+	return leaf(cmd, k, true, func(c *call, args []string) error {
+		what := "read the " + op.Action + " of " + string(k.Name) + " " + args[0]
+		path, err := c.one(what, k, p, args[0])
+		if err != nil {
+			return err
+		}
+		a, err := c.api.Do(c.ctx, client.Request{Op: what, Path: path + "/" + op.Action})
+		if err != nil {
+			return err
+		}
+		if c.json() {
+			return c.t.JSON(json.RawMessage(a.Body))
+		}
+		var tree map[string]any
+		if err := a.Decode(what, &tree); err != nil {
+			return err
+		}
+		table := &term.Table{}
+		figures(table, "", tree)
+		return c.t.Table(table)
+	})
+}
+
+// figures adds a line for each value of an answer without a catalogue entry, in order of name.
+func figures(table *term.Table, prefix string, tree map[string]any) {
+	names := make([]string, 0, len(tree))
+	for name := range tree {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		switch v := tree[name].(type) {
+		case map[string]any:
+			figures(table, prefix+name+" ", v)
+		case float64:
+			text := fmt.Sprintf("%.0f", v)
+			if strings.HasSuffix(name, "memory") {
+				text = term.Bytes(int64(v))
+			}
+			table.Add(prefix+name, text)
+		default:
+			table.Add(prefix+name, fmt.Sprint(v))
+		}
+	}
+}
+
+func whoamiCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "whoami",
+		Short:   "Say who the credentials belong to",
+		Long:    "Say who the credentials belong to and what role that is. It is the quickest proof that a key is good and the server is reached.",
+		Example: "  kowabunga whoami\n  kowabunga whoami --credentials DIR/credentials.json",
+		Args:    cobra.NoArgs,
+	}
+	return leaf(cmd, nil, true, func(c *call, _ []string) error {
+		a, err := c.api.Do(c.ctx, client.Request{Op: "ask who I am", Path: "/whoami"})
+		if err != nil {
+			return err
+		}
+		if c.json() {
+			return c.t.JSON(json.RawMessage(a.Body))
+		}
+		var tree map[string]any
+		if err := a.Decode("ask who I am", &tree); err != nil {
+			return err
+		}
+		table := &term.Table{}
+		figures(table, "", tree)
+		return c.t.Table(table)
+	})
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kowabunga/core/catalogue"
+	"kowabunga/core/model"
+	"kowabunga/core/trace"
+	"kowabunga/roles/cli/client"
+	"kowabunga/roles/config"
+	"kowabunga/roles/term"
+)
+
+func explainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain KIND NAME",
+		Short: "Say why an object is as it is",
+		Long: "Say why an object is as it is: the facts that the last decision about it stood on, in the order they were looked at. " +
+			"Why this host, why this address, why it was refused.",
+		Example: "  kowabunga explain kompute web-1\n  kowabunga explain volume data-1 -o json",
+		Args:    cobra.ExactArgs(2),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return kindNames(), cobra.ShellCompDirectiveNoFileComp
+			}
+			k, ok := catalogue.Named(args[0])
+			if !ok || len(args) > 1 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return completeNames(k, 2)(cmd, args, typed)
+		},
+	}
+	return leaf(cmd, nil, true, func(c *call, args []string) error {
+		k, ok := catalogue.Named(args[0])
+		if !ok {
+			return unknownKind(args[0])
+		}
+		op := "explain " + string(k.Name) + " " + args[1]
+		a, err := c.api.Do(c.ctx, client.Request{Op: op, Path: "/explain/" + string(k.Name) + "/" + url.PathEscape(args[1])})
+		if err != nil {
+			return advise(c.cmd, k, err)
+		}
+		if c.json() {
+			return c.t.JSON(json.RawMessage(a.Body))
+		}
+		var said struct {
+			Operation client.Operation `json:"operation"`
+		}
+		if err := a.Decode(op, &said); err != nil {
+			return err
+		}
+		return c.decision(&said.Operation)
+	})
+}
+
+func unknownKind(name string) error {
+	err := fmt.Errorf("there is no kind %q", name)
+	if near := config.Nearest(name, kindNames()); near != "" {
+		return term.Usage(fmt.Errorf("%w; did you mean %q?", err, near))
+	}
+	return term.Usage(fmt.Errorf("%w; there are %s", err, strings.Join(kindNames(), ", ")))
+}
+
+// decision prints the facts behind an operation. What a fact is about is shown by name where it has one.
+func (c *call) decision(o *client.Operation) error {
+	if err := c.say("%s (%s), asked by %s on %s", o.Name, o.State, o.Actor, local(o.Created)); err != nil || o.Trace == nil {
+		return err
+	}
+	table := &term.Table{Head: []string{"fact", "about", "value", "verdict"}}
+	for _, f := range o.Trace.Facts {
+		table.Add(f.What, c.subject(f), f.Value, string(f.Verdict))
+	}
+	if table.Len() > 0 {
+		fmt.Fprintln(c.t.Out)
+		if err := c.t.Table(table); err != nil {
+			return err
+		}
+	}
+	if n := o.Trace.Hidden; n > 0 {
+		return c.say("%d more facts are about things you may not know of", n)
+	}
+	return nil
+}
+
+// subject names what a fact is about. The fact says its kind in words ("host", "pool"), so the words are
+// tried, then the id stands for itself.
+func (c *call) subject(f trace.Fact) string {
+	if f.Subject == "" {
+		return ""
+	}
+	for _, word := range strings.Fields(f.What) {
+		kind := model.Kind(word)
+		switch word {
+		case "host":
+			kind = model.KindKaktus
+		case "quota":
+			kind = model.KindProject
+		}
+		if k, ok := catalogue.Named(string(kind)); ok {
+			if name := c.names.name(k.Name, string(f.Subject)); name != string(f.Subject) {
+				return name
+			}
+		}
+	}
+	return string(f.Subject)
+}

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/roles/cli/client"
+)
+
+// names turns ids into names and names into ids by asking the server.
+type names struct {
+	api   *client.Client
+	ctx   context.Context
+	known map[model.Kind]map[string]string
+}
+
+// object is what every object of API v2 says of itself.
+type object struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Phase string `json:"phase"`
+}
+
+// name is the name of an object, or its id where the caller may not know the name. A whole kind is read
+// at its first use: tables show many objects of few kinds.
+func (n *names) name(kind model.Kind, id string) string {
+	if id == "" {
+		return ""
+	}
+	all, read := n.known[kind]
+	if !read {
+		all = map[string]string{}
+		items, err := n.api.Items(n.ctx, "read names", "/"+catalogue.Of(kind).Plural, nil)
+		for _, item := range items {
+			var o object
+			if err == nil && json.Unmarshal(item, &o) == nil {
+				all[o.ID] = o.Name
+			}
+		}
+		if n.known == nil {
+			n.known = map[model.Kind]map[string]string{}
+		}
+		n.known[kind] = all
+	}
+	if name := all[id]; name != "" {
+		return name
+	}
+	return id
+}
+
+// id is the id of an object named by id or name. field is the field that refers to it, for the fault.
+func (n *names) id(kind model.Kind, ref, field string) (string, error) {
+	if model.ID(ref).Valid() {
+		return ref, nil
+	}
+	op := "look " + string(kind) + " " + ref + " up"
+	if ref == "" {
+		return "", fault.Bad(field, "holds an empty name of a %s", kind)
+	}
+	a, err := n.api.Do(n.ctx, client.Request{Op: op, Path: pathOf(catalogue.Of(kind), ref)})
+	if fault.Is(err, fault.NotFound) {
+		return "", fault.Bad(field, "there is no %s %q, or you may not know of it", kind, ref)
+	}
+	if err != nil {
+		return "", err
+	}
+	var o object
+	if err := a.Decode(op, &o); err != nil {
+		return "", err
+	}
+	return o.ID, nil
+}
+
+// pathOf is the path of an object, by id or name.
+func pathOf(k *catalogue.Kind, ref string) string { return "/" + k.Plural + "/" + url.PathEscape(ref) }
+
+// ambiguous tells whether objects of the kind in different places may have the same name.
+func ambiguous(k *catalogue.Kind) bool {
+	probe := k.Table.New()
+	probe.Base().Name = "probe"
+	for _, x := range k.Table.Unique {
+		if x.Name == "name" && slices.Equal(x.Keys(probe), []string{"probe"}) {
+			return false
+		}
+	}
+	return true
+}
+
+// place is the flags for the kinds that objects of a kind lie in.
+type place struct {
+	kind *catalogue.Kind
+	refs []*string
+}
+
+// placeFlags adds a flag for each parent, described by text. With must they are required.
+func placeFlags(cmd *cobra.Command, k *catalogue.Kind, text string, must bool) *place {
+	p := &place{kind: k}
+	for i := range k.Parents {
+		parent := k.Parents[i].Kind
+		ref := cmd.Flags().String(string(parent), "", "`"+upper(parent)+"` "+text)
+		p.refs = append(p.refs, ref)
+		group(cmd, "Place", string(parent))
+		_ = cmd.RegisterFlagCompletionFunc(string(parent), completeFlag(catalogue.Of(parent), false))
+		if must {
+			_ = cmd.Flags().SetAnnotation(string(parent), requiredKey, nil)
+		}
+	}
+	return p
+}
+
+// query is the parents that were named, as API v2 takes them.
+func (p *place) query() url.Values {
+	q := url.Values{}
+	if p == nil {
+		return q
+	}
+	for i, ref := range p.refs {
+		if *ref != "" {
+			q.Set(string(p.kind.Parents[i].Kind), *ref)
+		}
+	}
+	return q
+}
+
+// one finds the path of an object named on the command line; where a place is given it is looked for
+// there.
+func (c *call) one(op string, k *catalogue.Kind, p *place, ref string) (string, error) {
+	q := p.query()
+	if len(q) == 0 || model.ID(ref).Valid() {
+		return pathOf(k, ref), nil
+	}
+	q.Set("name", ref)
+	items, err := c.api.Items(c.ctx, op, "/"+k.Plural, q)
+	if err != nil {
+		return "", err
+	}
+	switch len(items) {
+	case 0:
+		return "", &fault.Error{Code: fault.NotFound, Op: op, Message: "there is none of this name there"}
+	case 1:
+		var o object
+		if err := json.Unmarshal(items[0], &o); err != nil || o.ID == "" {
+			return "", &fault.Error{Code: fault.Internal, Op: op, Message: "the server answered an object without an id"}
+		}
+		return pathOf(k, o.ID), nil
+	}
+	return "", &fault.Error{Code: fault.Conflict, Op: op, Message: "several have this name; use the id"}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRollup(t *testing.T) {
+	anonymous, pss, err := rollup(strings.NewReader(`00400000-7ffd [rollup]
+Rss:               31376 kB
+Pss:               31115 kB
+Pss_Anon:          15160 kB
+Anonymous:         15160 kB
+`))
+	if err != nil || int(anonymous*1000) != 15523 || int(pss*1000) != 31861 {
+		t.Errorf("%.3f MB anonymous, %.3f MB PSS, %v", anonymous, pss, err)
+	}
+	if _, _, err := rollup(strings.NewReader("Rss: 1 kB\n")); err == nil {
+		t.Error("a file without the lines was read")
+	}
+}
+
+func TestCompare(t *testing.T) {
+	seen := map[string]map[string]float64{}
+	parse(`goos: linux
+BenchmarkPut/16-2     	    9000	    120000 ns/op	      8000 puts/s
+BenchmarkBatch/16-2   	     900	   1200000 ns/op	      1600 puts/s
+BenchmarkShare        	     900	   1200 ns/op	      0.5 ratio
+PASS`, seen)
+	for _, c := range []struct {
+		ours, other, unit string
+		aim               float64
+		want              string
+	}{
+		{"Put/16", "Batch/16", "puts/s", 4, "8000 puts/s\t1600 puts/s\t5.00\t>= 4.00 ok"},
+		{"Put/16", "Batch/16", "puts/s", 6, "8000 puts/s\t1600 puts/s\t5.00\t>= 6.00 MISSED"},
+		{"Share", "", "ratio", 0.75, "\t\t0.50\t>= 0.75 MISSED"},
+	} {
+		if got, err := compare(seen, c.ours, c.other, c.unit, c.aim); err != nil || got != c.want {
+			t.Errorf("%q (%v), want %q", got, err, c.want)
+		}
+	}
+	if _, err := compare(seen, "Put/256", "Batch/256", "puts/s", 0); err == nil {
+		t.Error("a benchmark that did not run was compared")
+	}
+}
+
+func TestReportCountsMissedAims(t *testing.T) {
+	var out strings.Builder
+	missed, err := report(&out, []figure{{"small", 10, "MB", 12}, {"large", 30, "MB", 25}, {name: "plain", value: 3, unit: "ms"}})
+	if err != nil || missed != 1 || !strings.Contains(out.String(), "1.20 MISSED") {
+		t.Errorf("%d missed, %v:\n%s", missed, err, out.String())
+	}
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// starts is how often Kahuna is started for the median of its starting time.
+const starts = 5
+
+// processes measures the executable, then a Kahuna and a Kaktus that have nothing to do but each other.
+func processes(ctx context.Context, program string) ([]figure, error) {
+	info, err := os.Stat(program)
+	if err != nil {
+		return nil, fmt.Errorf("%w; build it with: make build", err)
+	}
+	dir, err := os.MkdirTemp("", "kowabunga-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{ctx: ctx, program: program, dir: dir}
+	defer b.end()
+
+	figures := []figure{{"executable", float64(info.Size()) / 1e6, "MB", 45}}
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	kahuna := filepath.Join(dir, "kahuna")
+	if err := b.run("kahuna", "init", "--dir", kahuna, "--listen", address, "--plain-http"); err != nil {
+		return nil, err
+	}
+	var took []float64
+	var server *process
+	for range starts {
+		if server != nil {
+			server.stop()
+		}
+		if server, err = b.start("kahuna", "serve", "--dir", kahuna); err != nil {
+			return nil, err
+		}
+		took = append(took, float64(server.ready.Microseconds())/1000)
+	}
+	slices.Sort(took)
+	figures = append(figures, figure{name: fmt.Sprintf("kahuna: start until ready, median of %d", starts), value: took[len(took)/2], unit: "ms"})
+
+	agent, err := b.join("http://"+address, filepath.Join(kahuna, "secrets", "master-key"))
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("\nidle for %s...\n", idleFor)
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(idleFor):
+	}
+	for _, p := range []struct {
+		name  string
+		of    *process
+		bound float64
+	}{{"kahuna", server, 25}, {"kaktus", agent, 12}} {
+		anonymous, shared, err := memory(p.of.cmd.Process.Pid)
+		if err != nil {
+			return nil, fmt.Errorf("memory of %s: %w", p.name, err)
+		}
+		figures = append(figures, figure{p.name + ": anonymous memory, idle", anonymous, "MB", p.bound},
+			figure{name: p.name + ": proportional set size (PSS), idle", value: shared, unit: "MB"})
+	}
+	return figures, nil
+}
+
+type bench struct {
+	ctx          context.Context
+	program, dir string
+	running      []*process
+}
+
+// process is a started server; ready is how long it took to say that it is (sd_notify(3)).
+type process struct {
+	cmd   *exec.Cmd
+	ended chan error
+	ready time.Duration
+	log   *bytes.Buffer
+}
+
+func (b *bench) run(args ...string) error {
+	if out, err := exec.CommandContext(b.ctx, b.program, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("kowabunga %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func (b *bench) start(args ...string) (*process, error) {
+	path := filepath.Join(b.dir, "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(path)
+	defer socket.Close()
+	p := &process{cmd: exec.CommandContext(b.ctx, b.program, args...), ended: make(chan error, 1), log: new(bytes.Buffer)}
+	p.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+path)
+	p.cmd.Stderr = p.log
+	began := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	b.running = append(b.running, p)
+	go func() {
+		err := p.cmd.Wait()
+		p.ended <- err
+		socket.Close()
+	}()
+	if err := socket.SetReadDeadline(began.Add(60 * time.Second)); err != nil {
+		return nil, err
+	}
+	message := make([]byte, 4096)
+	for {
+		n, err := socket.Read(message)
+		if err != nil {
+			p.stop()
+			return nil, fmt.Errorf("kowabunga %s did not become ready: %w\n%s", strings.Join(args, " "), err, p.log)
+		}
+		if bytes.Contains(message[:n], []byte("READY=1")) {
+			p.ready = time.Since(began)
+			return p, nil
+		}
+	}
+}
+
+// stop ends the process and waits for it; a second call does nothing.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+	case <-time.After(30 * time.Second):
+		_ = p.cmd.Process.Kill()
+		p.ended <- <-p.ended
+	}
+}
+
+func (b *bench) end() {
+	for _, p := range slices.Backward(b.running) {
+		p.stop()
+	}
+}
+
+// join declares an agent, makes this machine one in a directory of its own, and waits until it is
+// connected.
+func (b *bench) join(url, keyFile string) (*process, error) {
+	key, err := os.ReadFile(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	api := client{b.ctx, url, strings.TrimSpace(string(key))}
+	var agent struct{ ID, Key string }
+	if err := api.do("POST", "/api/v1/agent", `{"name":"bench","type":"Kaktus"}`, &agent); err != nil {
+		return nil, err
+	}
+	if err := api.do("PATCH", "/api/v2/agent/"+agent.ID+"/token", "", &agent); err != nil {
+		return nil, err
+	}
+	secret, dir := filepath.Join(b.dir, "key"), filepath.Join(b.dir, "kaktus")
+	if err := os.WriteFile(secret, []byte(agent.Key), 0o600); err != nil {
+		return nil, err
+	}
+	// Emulation: trying a guest on KVM would measure QEMU.
+	if err := b.run("kaktus", "join", "--dir", dir, "--url", url, "--id", agent.ID, "--key-file", secret, "--accel", "tcg"); err != nil {
+		return nil, err
+	}
+	p, err := b.start("kaktus", "serve", "--dir", dir)
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		var text string
+		if err := api.do("GET", "/metrics", "", &text); err != nil {
+			return nil, err
+		}
+		if connected(text) {
+			return p, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("kaktus did not connect\n%s", p.log)
+		}
+	}
+}
+
+// connected reads Kahuna's metrics.
+func connected(metrics string) bool {
+	for line := range strings.Lines(metrics) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), " "); found && strings.HasPrefix(name, "kowabunga_agents_connected{") && value != "0" {
+			return true
+		}
+	}
+	return false
+}
+
+type client struct {
+	ctx      context.Context
+	url, key string
+}
+
+// do makes a request and decodes the answer, unless into is text.
+func (c client) do(method, path, body string, into any) error {
+	req, err := http.NewRequestWithContext(c.ctx, method, c.url+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("X-API-Key", c.key)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s %s answered %s: %s", method, path, resp.Status, text)
+	}
+	if s, is := into.(*string); is {
+		*s = string(text)
+		return nil
+	}
+	return json.Unmarshal(text, into)
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}

@@ -1,0 +1,10 @@
+// Package e2e proves the whole: the built program, a real libvirt and QEMU, and the official Go SDK as
+// the client.
+//
+//	cloud      a cloud built through the SDK, one machine's life from creation to deletion
+//	sandbox    the sandbox: made, made again, killed, resumed, destroyed without a trace
+//	crash      Kahuna and Kaktus killed at every point where something was just done or about to be
+//	soak       the same with guests that boot
+//
+// The tests carry the build tags lab, failpoint and soak.
+package e2e
