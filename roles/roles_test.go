@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,7 @@ func TestScripts(t *testing.T) {
 			"notusage": notUsage,
 			"answers":  answers,
 			"signal":   sendSignal,
+			"agekey":   ageKey,
 		},
 	})
 }
@@ -80,6 +82,14 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	for _, job := range ts.BackgroundCmds() {
 		ts.Check(job.Process.Signal(sig))
 	}
+}
+
+// ageKey FILE writes a new age identity to a file and sets RECIPIENT to whom it opens things for.
+func ageKey(ts *testscript.TestScript, neg bool, args []string) {
+	key, err := age.GenerateX25519Identity()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(key.String()+"\n"), 0o600))
+	ts.Setenv("RECIPIENT", key.Recipient().String())
 }
 
 // notUsage runs a command whose verdict depends on the machine: it may succeed or fail, but must have
