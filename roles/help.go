@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,7 +95,10 @@ func noTopic(root *cobra.Command, word string) error {
 	return term.Hint(term.Usage(err), "kowabunga help")
 }
 
-// listTopics names every topic with the title of its document.
+// reading is the order in which topics are best read.
+var reading = []string{"start", "sandbox", "resources", "kahuna", "kaktus", "access", "api", "config", "secrets", "operations", "troubleshooting", "missing"}
+
+// listTopics names every topic with the title of its document, in the order to read them.
 func listTopics(t *term.Terminal) error {
 	fmt.Fprintln(t.Out, "\nTopics (kowabunga help TOPIC):")
 	for _, name := range topics() {
@@ -105,10 +109,11 @@ func listTopics(t *term.Terminal) error {
 		title, _, _ := strings.Cut(string(text), "\n")
 		fmt.Fprintf(t.Out, "  %-16s %s\n", name, strings.TrimPrefix(title, "# "))
 	}
-	return nil
+	_, err := fmt.Fprintln(t.Out, "\nBegin with: kowabunga help start")
+	return err
 }
 
-// topics are the names of the documents, sorted.
+// topics are the names of the documents, in the order to read them.
 func topics() []string {
 	entries, _ := fs.ReadDir(assets.Docs(), ".") // the folder is compiled in
 	var names []string
@@ -117,5 +122,13 @@ func topics() []string {
 			names = append(names, name)
 		}
 	}
+	slices.SortStableFunc(names, func(a, b string) int { return place(a) - place(b) })
 	return names
+}
+
+func place(topic string) int {
+	if i := slices.Index(reading, topic); i >= 0 {
+		return i
+	}
+	return len(reading)
 }

@@ -58,6 +58,7 @@ type Outcome struct {
 	Object    model.ID             // the object the answer shows
 	Operation *operation.Operation // work to do before the request is done; the engine stores it
 	Cancel    model.ID             // an operation to call off instead; the request is done when it has ended
+	Join      model.ID             // an operation that does already what was asked; the request is done when it has ended
 	Key       string               // a key to show once (API keys), never stored
 }
 

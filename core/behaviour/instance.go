@@ -101,6 +101,9 @@ func systemFirst(system model.ID, disks []model.ID) []model.ID {
 
 func createInstance(d model.Draft, r *Request) (Outcome, error) {
 	o := begin(r).(*model.Instance)
+	if err := hostname("name", o.Name); err != nil {
+		return Outcome{}, err
+	}
 	system, err := checkParts(d, o)
 	if err != nil {
 		return Outcome{}, err
@@ -175,6 +178,11 @@ func updateInstance(d model.Draft, r *Request) (Outcome, error) {
 	if err := ownInstance(old); err != nil {
 		return Outcome{}, err
 	}
+	if o.Name != old.Name {
+		if err := hostname("name", o.Name); err != nil {
+			return Outcome{}, err
+		}
+	}
 	if o.VCPUs == old.VCPUs && o.Memory == old.Memory && slices.Equal(o.Adapters, old.Adapters) && slices.Equal(o.Volumes, old.Volumes) {
 		return Outcome{Object: o.ID}, d.Put(o)
 	}
@@ -205,7 +213,8 @@ func updateInstance(d model.Draft, r *Request) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	// While it is being changed the machine holds the parts of both shapes, so that nobody takes them.
+	// While it is being changed the machine holds the parts of both shapes, so that nobody takes them. Name
+	// and description are new from now on whatever happens: the old name may soon be somebody else's.
 	both := model.Edit(o)
 	both.Reserved = grown
 	both.Adapters, both.Volumes = union(old.Adapters, o.Adapters), union(old.Volumes, o.Volumes)
@@ -214,7 +223,7 @@ func updateInstance(d model.Draft, r *Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	op.Done = []operation.Effect{patch(o, map[string]any{"adapters": o.Adapters, "volumes": o.Volumes, "reserved": model.Shape{}})}
-	op.Undone = []operation.Effect{patch(o, map[string]any{"name": old.Name, "description": old.Description, "sent": old.Sent, "vcpus": old.VCPUs, "memory": old.Memory,
+	op.Undone = []operation.Effect{patch(o, map[string]any{"vcpus": old.VCPUs, "memory": old.Memory,
 		"adapters": old.Adapters, "volumes": old.Volumes, "reserved": model.Shape{}})}
 	return Outcome{Object: o.ID, Operation: op}, nil
 }
@@ -234,7 +243,7 @@ func deleteInstance(d model.Draft, r *Request) (Outcome, error) {
 	if err := ownInstance(o); err != nil {
 		return Outcome{}, err
 	}
-	return cancelOr(o, func() (Outcome, error) {
+	return cancelOr(d, o, func() (Outcome, error) {
 		steps, err := machine.Demolish(d, o)
 		if err != nil {
 			return Outcome{}, err

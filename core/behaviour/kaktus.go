@@ -7,9 +7,27 @@ import (
 )
 
 func init() {
-	register(model.KindKaktus, catalogue.Create, "", insert(checkKaktus))
-	register(model.KindKaktus, catalogue.Update, "", replace(checkKaktus))
+	register(model.KindKaktus, catalogue.Create, "", host(insert(checkKaktus)))
+	register(model.KindKaktus, catalogue.Update, "", host(replace(checkKaktus)))
 	register(model.KindKaktus, catalogue.Delete, "", remove(nil))
+}
+
+// host refuses what would spread a directory pool over two hosts, seen once the change is made.
+func host(change Func) Func {
+	return func(d model.Draft, r *Request) (Outcome, error) {
+		out, err := change(d, r)
+		if err != nil {
+			return out, err
+		}
+		for _, agent := range r.Object.(*model.Kaktus).Agents {
+			for pool := range model.By[*model.Pool](d, "agent", agent) {
+				if _, err := directoryHost(d, pool); err != nil {
+					return Outcome{}, fault.Bad("agents", "agent %s serves directory pool %q, which is on another host", agent, pool.Name)
+				}
+			}
+		}
+		return out, nil
+	}
 }
 
 func checkKaktus(d model.Draft, r *Request, o model.Object) error {

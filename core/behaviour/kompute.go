@@ -50,6 +50,20 @@ func (p parts) objects() []model.Object {
 	return out
 }
 
+// idle refuses parts that an operation works on, such as an instance that is being switched off by
+// itself. A part that is being deleted is so by its Kompute.
+func (p parts) idle() error {
+	for _, o := range p.objects() {
+		if o.Base().Phase == model.Deleting {
+			continue
+		}
+		if err := idle(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func partsOf(v model.View, k *model.Kompute) parts {
 	var p parts
 	p.instance, _ = model.Find[*model.Instance](v, k.Instance)
@@ -65,7 +79,7 @@ func partsOf(v model.View, k *model.Kompute) parts {
 func createKompute(d model.Draft, r *Request) (Outcome, error) {
 	k := begin(r).(*model.Kompute)
 	k.Public = r.Query.Bool("public")
-	if err := checkHostname(k.Name); err != nil {
+	if err := hostname("name", k.Name); err != nil {
 		return Outcome{}, err
 	}
 	if err := inRegion(d, k.Project, k.Zone); err != nil {
@@ -137,15 +151,6 @@ func disksCardsMachine(p parts) []model.Object {
 	return append(objects[1:], objects[0])
 }
 
-// checkHostname refuses names that no guest could have: each label of RFC 1123 section 2.1, with
-// underscores, as existing clients use them.
-func checkHostname(name string) error {
-	if !hostnameForm.MatchString(name) {
-		return fault.Bad("name", "%q cannot be a host name: labels of at most 63 letters, digits, dashes and underscores, joined by dots", name)
-	}
-	return nil
-}
-
 func komputeDisk(r *Request, k *model.Kompute, region, pool model.ID, typ, suffix string, size int64) *model.Volume {
 	disk := &model.Volume{Project: k.Project, Region: region, Pool: pool, Type: typ, Size: size, Kompute: k.ID}
 	disk.ID, disk.Name = r.Draw.ID(), k.Name+suffix
@@ -204,17 +209,20 @@ func publicSubnet(v model.View, region model.ID) (*model.Subnet, error) {
 
 func deleteKompute(d model.Draft, r *Request) (Outcome, error) {
 	k := r.Target.(*model.Kompute)
-	return cancelOr(k, func() (Outcome, error) {
+	return cancelOr(d, k, func() (Outcome, error) {
 		p := partsOf(d, k)
 		if p.instance == nil {
 			return Outcome{}, fault.New(fault.Internal, "kompute %s has no machine", k.ID)
+		}
+		if err := p.idle(); err != nil {
+			return Outcome{}, err
 		}
 		steps, err := machine.Demolish(d, p.instance)
 		if err != nil {
 			return Outcome{}, err
 		}
 		for _, disk := range p.disks {
-			step, err := machine.DeleteDisk(machine.DiskAgents(d, p.instance.Kaktus, disk.Pool), disk)
+			step, err := machine.DeleteDisk(machine.DiskOnHost(d, p.instance.Kaktus, disk.Pool), disk)
 			if err != nil {
 				return Outcome{}, err
 			}

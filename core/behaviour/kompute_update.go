@@ -1,7 +1,6 @@
 package behaviour
 
 import (
-	"regexp"
 	"slices"
 
 	"kowabunga/core/fault"
@@ -12,8 +11,6 @@ import (
 	"kowabunga/core/quota"
 )
 
-var hostnameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*$`)
-
 // updateKompute changes name and description at once; disks, processors and memory by an operation that
 // grows disks first (which stays, should the rest fail) and restarts the machine only where it must.
 func updateKompute(d model.Draft, r *Request) (Outcome, error) {
@@ -21,12 +18,15 @@ func updateKompute(d model.Draft, r *Request) (Outcome, error) {
 	if err := idle(old); err != nil {
 		return Outcome{}, err
 	}
-	if err := checkHostname(k.Name); err != nil {
+	if err := hostname("name", k.Name); err != nil {
 		return Outcome{}, err
 	}
 	p := partsOf(d, old)
 	if p.instance == nil {
 		return Outcome{}, fault.New(fault.Internal, "kompute %s has no machine", k.ID)
+	}
+	if err := p.idle(); err != nil {
+		return Outcome{}, err
 	}
 	if k.Name != old.Name {
 		if err := rename(d, &p, k.Name); err != nil {
@@ -114,7 +114,7 @@ func (c *reshaping) disks(d model.Draft, r *Request) error {
 		if size == disk.Size {
 			continue
 		}
-		step, err := machine.GrowDisk(machine.DiskAgents(d, host, disk.Pool), disk, size, c.parts.instance.ID)
+		step, err := machine.GrowDisk(machine.DiskOnHost(d, host, disk.Pool), disk, size, c.parts.instance.ID)
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (c *reshaping) begin(d model.Draft, r *Request, grown model.Shape) (Outcome
 	}
 	op.Undone = append([]operation.Effect{
 		patch(busy, map[string]any{"volumes": c.parts.instance.Volumes, "reserved": model.Shape{}}),
-		patch(c.next, map[string]any{"vcpus": c.old.VCPUs, "memory": c.old.Memory, "disk": c.old.Disk, "dataDisk": c.old.DataDisk, "sent": c.old.Sent})},
+		patch(c.next, map[string]any{"vcpus": c.old.VCPUs, "memory": c.old.Memory, "disk": c.old.Disk, "dataDisk": c.old.DataDisk})},
 		c.undone...)
 	for _, o := range objects[:len(objects)-len(c.parts.adapters)-len(c.added)] {
 		op.Undone = append(op.Undone, ready(o)...)

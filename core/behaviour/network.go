@@ -12,7 +12,7 @@ import (
 
 func init() {
 	register(model.KindVNet, catalogue.Create, "", insert(checkVNet))
-	register(model.KindVNet, catalogue.Update, "", replace(checkVNet))
+	register(model.KindVNet, catalogue.Update, "", replace(changeVNet))
 	register(model.KindVNet, catalogue.Delete, "", remove(nil))
 	register(model.KindSubnet, catalogue.Create, "", createSubnet)
 	register(model.KindSubnet, catalogue.Update, "", replace(func(d model.Draft, r *Request, o model.Object) error {
@@ -37,6 +37,24 @@ func checkVNet(d model.Draft, _ *Request, o model.Object) error {
 		}
 	}
 	return nil
+}
+
+// changeVNet refuses another bridge while machines are plugged into the present one: their definitions
+// name it, and the hosts would take it away.
+func changeVNet(d model.Draft, r *Request, o model.Object) error {
+	n, old := o.(*model.VNet), r.Target.(*model.VNet)
+	if n.Interface == old.Interface {
+		return checkVNet(d, r, o)
+	}
+	for s := range model.By[*model.Subnet](d, "vnet", n.ID) {
+		for a := range model.By[*model.Adapter](d, "subnet", s.ID) {
+			for machine := range model.By[*model.Instance](d, "adapter", a.ID) {
+				return &fault.Error{Code: fault.Conflict, Field: "interface",
+					Message: "instance " + machine.Name + " is plugged into bridge " + old.Interface + "; detach the machines of this vnet first"}
+			}
+		}
+	}
+	return checkVNet(d, r, o)
 }
 
 // createSubnet makes the first subnet of a vnet its default.

@@ -73,6 +73,9 @@ func idle(o model.Object) error {
 	if m.Phase == model.Ready {
 		return nil
 	}
+	if m.Phase == model.Deleting {
+		return fault.New(fault.Conflict, "%s %q is being deleted by operation %s; should that have failed, delete it again", o.Kind(), m.Name, m.Operation)
+	}
 	return fault.New(fault.Conflict, "%s %q is %s (operation %s); wait for it or cancel it", o.Kind(), m.Name, m.Phase, m.Operation)
 }
 
@@ -142,11 +145,15 @@ func patch(o model.Object, fields map[string]any) operation.Effect {
 }
 
 // cancelOr answers a deletion of an object that is still being created by calling the creation off, and
-// one that is being deleted by joining that.
-func cancelOr(o model.Object, otherwise func() (Outcome, error)) (Outcome, error) {
+// one that is being deleted by joining that. A deletion that failed is begun anew.
+func cancelOr(v model.View, o model.Object, otherwise func() (Outcome, error)) (Outcome, error) {
 	switch m := o.Base(); m.Phase {
 	case model.Creating:
 		return Outcome{Cancel: m.Operation}, nil
+	case model.Deleting:
+		if op, ok := model.Find[*operation.Operation](v, m.Operation); ok && !op.State.Final() {
+			return Outcome{Join: op.ID}, nil
+		}
 	case model.Updating:
 		return Outcome{}, idle(o)
 	}

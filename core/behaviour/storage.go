@@ -15,7 +15,7 @@ import (
 
 func init() {
 	register(model.KindPool, catalogue.Create, "", createPool)
-	register(model.KindPool, catalogue.Update, "", replace(checkPool))
+	register(model.KindPool, catalogue.Update, "", replace(changePool))
 	register(model.KindPool, catalogue.Delete, "", remove(nil))
 	register(model.KindTemplate, catalogue.Create, "", createTemplate)
 	register(model.KindTemplate, catalogue.Update, "", replace(nil))
@@ -59,18 +59,50 @@ func checkPool(d model.Draft, _ *Request, o model.Object) error {
 	if err := kaktusAgents(d, pool.Agents); err != nil {
 		return err
 	}
+	_, err := directoryHost(d, pool)
+	return err
+}
+
+// directoryHost is the host of a directory pool, empty while none has an agent of it and for other
+// pools. A directory's disks are on one host; agents of several would each look into a directory of
+// their own.
+func directoryHost(v model.View, pool *model.Pool) (model.ID, error) {
 	if _, local := pool.Directory(); !local {
-		return nil
+		return "", nil
 	}
-	// A directory's disks are on one host; agents of several would each look into a directory of their own.
 	var host model.ID
 	for _, id := range pool.Agents {
-		for k := range model.By[*model.Kaktus](d, "agent", id) {
+		for k := range model.By[*model.Kaktus](v, "agent", id) {
 			if host != "" && k.ID != host {
-				return fault.Bad("agents", "serve several hosts; a directory pool lives on one")
+				return "", fault.Bad("agents", "serve several hosts; a directory pool lives on one")
 			}
 			host = k.ID
 		}
+	}
+	return host, nil
+}
+
+// changePool keeps a directory pool that holds something where it is.
+func changePool(d model.Draft, r *Request, o model.Object) error {
+	if err := checkPool(d, r, o); err != nil {
+		return err
+	}
+	pool := o.(*model.Pool)
+	before, err := directoryHost(d, r.Target.(*model.Pool))
+	if err != nil || before == "" {
+		return nil
+	}
+	if after, err := directoryHost(d, pool); err != nil || after == "" || after == before {
+		return err
+	}
+	moved := func(what string, o model.Object) error {
+		return &fault.Error{Code: fault.Conflict, Field: "agents", Message: "are those of another host, and " + what + " " + o.Base().Name + " is in the directory of the present one"}
+	}
+	for t := range model.By[*model.Template](d, "pool", pool.ID) {
+		return moved("template", t)
+	}
+	for disk := range model.By[*model.Volume](d, "pool", pool.ID) {
+		return moved("volume", disk)
 	}
 	return nil
 }
@@ -86,10 +118,14 @@ func createTemplate(d model.Draft, r *Request) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	to := machine.InPool(pool)
+	if err := to.Reached("the pool"); err != nil {
+		return Outcome{}, err
+	}
 	ref := agentproto.ImageRef{Pool: string(pool.ID), Image: string(t.ID)}
 	steps := []operation.Step{{Name: "import image",
-		Do:   machine.Call(pool.Agents, agentproto.MethodImageImport, int64(importTime), agentproto.ImageImport{ImageRef: ref, Source: source, SHA256: sum}),
-		Undo: machine.Call(pool.Agents, agentproto.MethodImageDelete, 0, ref)}}
+		Do:   to.Call(agentproto.MethodImageImport, int64(importTime), agentproto.ImageImport{ImageRef: ref, Source: source, SHA256: sum}),
+		Undo: to.Call(agentproto.MethodImageDelete, 0, ref)}}
 	r.Trace.Add("pool", pool.ID, trace.Given, "%s", pool.Name)
 	op, err := start(d, r, "create", "", t, model.Creating, steps)
 	if err != nil {
@@ -131,7 +167,7 @@ func checkSource(source string) (string, string, error) {
 
 func deleteTemplate(d model.Draft, r *Request) (Outcome, error) {
 	t := r.Target.(*model.Template)
-	return cancelOr(t, func() (Outcome, error) {
+	return cancelOr(d, t, func() (Outcome, error) {
 		for disk := range model.By[*model.Volume](d, "template", t.ID) {
 			return Outcome{}, fault.New(fault.Conflict, "template %q still has disks that are copies of it, such as volume %q", t.Name, disk.Name)
 		}
@@ -139,9 +175,13 @@ func deleteTemplate(d model.Draft, r *Request) (Outcome, error) {
 		if !ok {
 			return Outcome{}, fault.New(fault.Internal, "pool %s is gone", t.Pool)
 		}
+		to := machine.InPool(pool)
+		if err := to.Reached("the pool"); err != nil {
+			return Outcome{}, err
+		}
 		ref := agentproto.ImageRef{Pool: string(pool.ID), Image: string(t.ID)}
 		op, err := start(d, r, "delete", "", t, model.Deleting, []operation.Step{{Name: "delete image",
-			Do: machine.Call(pool.Agents, agentproto.MethodImageDelete, 0, ref)}})
+			Do: to.Call(agentproto.MethodImageDelete, 0, ref)}})
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -155,6 +195,9 @@ func setDefaultTemplate(d model.Draft, r *Request) (Outcome, error) {
 	pool, ok := model.Find[*model.Pool](d, r.Path["poolId"])
 	if !ok || t.Pool != pool.ID {
 		return Outcome{}, fault.New(fault.NotFound, "pool %s has no template %s", r.Path["poolId"], t.ID)
+	}
+	if err := idle(t); err != nil {
+		return Outcome{}, err
 	}
 	pool = model.Edit(pool)
 	pool.DefaultTemplate = t.ID

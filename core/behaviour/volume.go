@@ -134,14 +134,14 @@ func updateVolume(d model.Draft, r *Request) (Outcome, error) {
 	if !ok {
 		return Outcome{}, fault.New(fault.Internal, "pool %s is gone", old.Pool)
 	}
-	agents, attached := pool.Agents, model.ID("")
+	to, attached := machine.InPool(pool), model.ID("")
 	if o := userOf(d, old.ID); o != nil {
 		if err := idle(o); err != nil {
 			return Outcome{}, err
 		}
-		agents, attached = machine.DiskAgents(d, o.Kaktus, pool.ID), o.ID
+		to, attached = machine.DiskOnHost(d, o.Kaktus, pool.ID), o.ID
 	}
-	step, err := machine.GrowDisk(agents, old, disk.Size, attached)
+	step, err := machine.GrowDisk(to, old, disk.Size, attached)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -161,7 +161,7 @@ func deleteVolume(d model.Draft, r *Request) (Outcome, error) {
 	if disk.Kompute != "" {
 		return Outcome{}, fault.New(fault.Conflict, "volume %q is part of kompute %s and goes with it", disk.Name, disk.Kompute)
 	}
-	return cancelOr(disk, func() (Outcome, error) {
+	return cancelOr(d, disk, func() (Outcome, error) {
 		if o := userOf(d, disk.ID); o != nil {
 			return Outcome{}, fault.New(fault.Conflict, "volume %q is attached to instance %q; detach it first", disk.Name, o.Name)
 		}
@@ -169,7 +169,7 @@ func deleteVolume(d model.Draft, r *Request) (Outcome, error) {
 		if !ok {
 			return Outcome{}, fault.New(fault.Internal, "pool %s is gone", disk.Pool)
 		}
-		step, err := machine.DeleteDisk(pool.Agents, disk)
+		step, err := machine.DeleteDisk(machine.InPool(pool), disk)
 		if err != nil {
 			return Outcome{}, err
 		}

@@ -1,6 +1,8 @@
 package behaviour
 
 import (
+	"slices"
+
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/ipam"
@@ -11,7 +13,7 @@ import (
 func init() {
 	register(model.KindZone, catalogue.Create, "", createZone)
 	register(model.KindZone, catalogue.Update, "", replace(nil))
-	register(model.KindZone, catalogue.Delete, "", remove(nil))
+	register(model.KindZone, catalogue.Delete, "", remove(freeGateways))
 }
 
 // createZone also gives every project of the region a gateway address in the new zone. Where a
@@ -43,4 +45,21 @@ func createZone(d model.Draft, r *Request) (Outcome, error) {
 		}
 	}
 	return Outcome{Object: zone.ID}, nil
+}
+
+// freeGateways gives back the gateway addresses that projects have in a zone which goes.
+func freeGateways(d model.Draft, _ *Request, o model.Object) error {
+	zone := o.(*model.Zone)
+	for project := range model.By[*model.Project](d, "region", zone.Region) {
+		kept := slices.DeleteFunc(slices.Clone(project.Gateways), func(g model.Gateway) bool { return g.Zone == zone.ID })
+		if len(kept) == len(project.Gateways) {
+			continue
+		}
+		project = model.Edit(project)
+		project.Gateways = kept
+		if err := d.Put(project); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -181,11 +181,49 @@ func card(v model.View, p *model.Project, o *model.Instance, adapter model.ID) (
 	return nic, nil
 }
 
+// To says whose agents do something: those of a host, of a pool, or, where both are named, those of the
+// host that reach the pool.
+type To struct {
+	Host, Pool model.ID
+	agents     []model.ID
+}
+
+// OnHost is the agents of a host.
+func OnHost(v model.View, kaktus model.ID) To { return To{Host: kaktus, agents: Agents(v, kaktus)} }
+
+// DiskOnHost is the agents of a host that reach a pool.
+func DiskOnHost(v model.View, kaktus, pool model.ID) To {
+	return To{Host: kaktus, Pool: pool, agents: DiskAgents(v, kaktus, pool)}
+}
+
+// InPool is the agents of a pool.
+func InPool(pool *model.Pool) To { return To{Pool: pool.ID, agents: pool.Agents} }
+
 // Call makes a call of a method; arguments that cannot be encoded are a defect of ours and panic.
-func Call(agents []model.ID, method string, timeout int64, args any) *operation.Call {
+func (t To) Call(method string, timeout int64, args any) *operation.Call {
 	raw, err := json.Marshal(args)
 	if err != nil {
 		panic(err)
 	}
-	return &operation.Call{Agents: agents, Method: method, Args: model.Secret(raw), Timeout: timeout}
+	return &operation.Call{Agents: t.agents, Host: t.Host, Pool: t.Pool, Method: method, Args: model.Secret(raw), Timeout: timeout}
+}
+
+// Reach returns the agents to ask for a call now: those its host and pool have at present, so that an
+// agent that was replaced holds nothing up, and where there are none those it was decided with.
+func Reach(v model.View, c *operation.Call) []model.ID {
+	var now []model.ID
+	switch {
+	case c.Host != "" && c.Pool != "":
+		now = DiskAgents(v, c.Host, c.Pool)
+	case c.Host != "":
+		now = Agents(v, c.Host)
+	case c.Pool != "":
+		if p, ok := model.Find[*model.Pool](v, c.Pool); ok {
+			now = p.Agents
+		}
+	}
+	if len(now) == 0 {
+		return c.Agents
+	}
+	return now
 }

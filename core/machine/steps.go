@@ -9,9 +9,9 @@ import (
 	"kowabunga/core/operation"
 )
 
-// reach refuses work that no agent could do, before anything is recorded.
-func reach(agents []model.ID, what string) error {
-	if len(agents) == 0 {
+// Reached refuses work that no agent could do, before anything is recorded. what is what they have to reach.
+func (t To) Reached(what string) error {
+	if len(t.agents) == 0 {
 		return fault.New(fault.Conflict, "no agent reaches %s; list the host's agent in the pool's agents", what)
 	}
 	return nil
@@ -19,33 +19,33 @@ func reach(agents []model.ID, what string) error {
 
 // CreateDisk makes a volume on a host: a copy of its template's image, or empty.
 func CreateDisk(v model.View, kaktus model.ID, d *model.Volume) (operation.Step, error) {
-	agents := DiskAgents(v, kaktus, d.Pool)
+	to := DiskOnHost(v, kaktus, d.Pool)
 	args := agentproto.VolumeCreate{VolumeRef: DiskRef(d), Size: d.Size, Image: string(d.Template)}
 	return operation.Step{Name: "create disk " + d.Name,
-		Do:   Call(agents, agentproto.MethodVolumeCreate, disk, args),
-		Undo: Call(agents, agentproto.MethodVolumeDelete, disk, DiskRef(d)),
-	}, reach(agents, "the disk's pool from the machine's host")
+		Do:   to.Call(agentproto.MethodVolumeCreate, disk, args),
+		Undo: to.Call(agentproto.MethodVolumeDelete, disk, DiskRef(d)),
+	}, to.Reached("the disk's pool from the machine's host")
 }
 
 // GrowDisk grows a volume; a grown disk is not shrunk again, so undoing only asks how large it is now.
-func GrowDisk(agents []model.ID, d *model.Volume, size int64, machine model.ID) (operation.Step, error) {
+func GrowDisk(to To, d *model.Volume, size int64, machine model.ID) (operation.Step, error) {
 	args := agentproto.VolumeResize{VolumeRef: DiskRef(d), Size: size, Machine: string(machine)}
 	return operation.Step{Name: "grow disk " + d.Name,
-		Do:   Call(agents, agentproto.MethodVolumeResize, disk, args),
-		Undo: Call(agents, agentproto.MethodVolumeStat, quick, DiskRef(d)),
-	}, reach(agents, "the disk's pool")
+		Do:   to.Call(agentproto.MethodVolumeResize, disk, args),
+		Undo: to.Call(agentproto.MethodVolumeStat, quick, DiskRef(d)),
+	}, to.Reached("the disk's pool")
 }
 
 // DeleteDisk removes a volume for good.
-func DeleteDisk(agents []model.ID, d *model.Volume) (operation.Step, error) {
+func DeleteDisk(to To, d *model.Volume) (operation.Step, error) {
 	return operation.Step{Name: "delete disk " + d.Name,
-		Do: Call(agents, agentproto.MethodVolumeDelete, disk, DiskRef(d)),
-	}, reach(agents, "the disk's pool")
+		Do: to.Call(agentproto.MethodVolumeDelete, disk, DiskRef(d)),
+	}, to.Reached("the disk's pool")
 }
 
 // Build makes the steps from existing disks to a machine that runs: configuration disk, definition, start.
 func Build(v model.View, o *model.Instance, spare, salt string) ([]operation.Step, error) {
-	agents := Agents(v, o.Kaktus)
+	to := OnHost(v, o.Kaktus)
 	seed, err := Seed(v, o, spare, salt)
 	if err != nil {
 		return nil, err
@@ -56,20 +56,20 @@ func Build(v model.View, o *model.Instance, spare, salt string) ([]operation.Ste
 	}
 	return []operation.Step{
 		{Name: "write configuration disk",
-			Do:   Call(agents, agentproto.MethodSeedWrite, quick, seed),
-			Undo: Call(agents, agentproto.MethodSeedDelete, quick, seed.VolumeRef)},
+			Do:   to.Call(agentproto.MethodSeedWrite, quick, seed),
+			Undo: to.Call(agentproto.MethodSeedDelete, quick, seed.VolumeRef)},
 		{Name: "define machine",
-			Do:   Call(agents, agentproto.MethodMachineDefine, quick, definition),
-			Undo: Call(agents, agentproto.MethodMachineDelete, quick, definition.MachineRef)},
+			Do:   to.Call(agentproto.MethodMachineDefine, quick, definition),
+			Undo: to.Call(agentproto.MethodMachineDelete, quick, definition.MachineRef)},
 		{Name: "start machine",
-			Do: Call(agents, agentproto.MethodMachinePower, quick, power(o, agentproto.PowerStart, 0))},
-	}, reach(agents, "the machine's host")
+			Do: to.Call(agentproto.MethodMachinePower, quick, power(o, agentproto.PowerStart, 0))},
+	}, to.Reached("the machine's host")
 }
 
 // Reshape makes the steps that give a machine another definition: stop it if it should run, define,
 // start again. Undoing brings the old definition back.
 func Reshape(v model.View, old, shaped *model.Instance, grace time.Duration) ([]operation.Step, error) {
-	agents := Agents(v, old.Kaktus)
+	to := OnHost(v, old.Kaktus)
 	before, err := Definition(v, old)
 	if err != nil {
 		return nil, err
@@ -79,49 +79,49 @@ func Reshape(v model.View, old, shaped *model.Instance, grace time.Duration) ([]
 		return nil, err
 	}
 	stop := operation.Step{Name: "shut the machine down",
-		Do: Call(agents, agentproto.MethodMachinePower, margin+grace.Milliseconds(), power(old, agentproto.PowerShutdown, grace))}
+		Do: to.Call(agentproto.MethodMachinePower, margin+grace.Milliseconds(), power(old, agentproto.PowerShutdown, grace))}
 	if old.Run {
-		stop.Undo = Call(agents, agentproto.MethodMachinePower, quick, power(old, agentproto.PowerStart, 0))
+		stop.Undo = to.Call(agentproto.MethodMachinePower, quick, power(old, agentproto.PowerStart, 0))
 	}
 	steps := []operation.Step{stop, {Name: "define machine",
-		Do:   Call(agents, agentproto.MethodMachineDefine, quick, after),
-		Undo: Call(agents, agentproto.MethodMachineDefine, quick, before)}}
+		Do:   to.Call(agentproto.MethodMachineDefine, quick, after),
+		Undo: to.Call(agentproto.MethodMachineDefine, quick, before)}}
 	if old.Run {
 		steps = append(steps, operation.Step{Name: "start machine",
-			Do:   Call(agents, agentproto.MethodMachinePower, quick, power(old, agentproto.PowerStart, 0)),
-			Undo: Call(agents, agentproto.MethodMachinePower, margin+grace.Milliseconds(), power(old, agentproto.PowerShutdown, grace))})
+			Do:   to.Call(agentproto.MethodMachinePower, quick, power(old, agentproto.PowerStart, 0)),
+			Undo: to.Call(agentproto.MethodMachinePower, margin+grace.Milliseconds(), power(old, agentproto.PowerShutdown, grace))})
 	}
-	return steps, reach(agents, "the machine's host")
+	return steps, to.Reached("the machine's host")
 }
 
 // Demolish makes the steps that remove a machine and its configuration disk, but no volume.
 func Demolish(v model.View, o *model.Instance) ([]operation.Step, error) {
-	agents := Agents(v, o.Kaktus)
+	to := OnHost(v, o.Kaktus)
 	definition, err := Definition(v, o)
 	if err != nil {
 		return nil, err
 	}
 	steps := []operation.Step{{Name: "remove machine",
-		Do: Call(agents, agentproto.MethodMachineDelete, quick, definition.MachineRef)}}
+		Do: to.Call(agentproto.MethodMachineDelete, quick, definition.MachineRef)}}
 	if definition.Seed != nil {
 		steps = append(steps, operation.Step{Name: "remove configuration disk",
-			Do: Call(agents, agentproto.MethodSeedDelete, quick, *definition.Seed)})
+			Do: to.Call(agentproto.MethodSeedDelete, quick, *definition.Seed)})
 	}
-	return steps, reach(agents, "the machine's host")
+	return steps, to.Reached("the machine's host")
 }
 
 // Act makes the step of a power action. A machine that went on or off is left so; undoing only asks
 // whether it should run now.
 func Act(v model.View, o *model.Instance, action agentproto.Power, grace time.Duration) (operation.Step, error) {
-	agents := Agents(v, o.Kaktus)
+	to := OnHost(v, o.Kaktus)
 	timeout := int64(quick)
 	if action == agentproto.PowerShutdown || action == agentproto.PowerReboot {
 		timeout = margin + grace.Milliseconds()
 	}
 	return operation.Step{Name: string(action) + " machine",
-		Do:   Call(agents, agentproto.MethodMachinePower, timeout, power(o, action, grace)),
-		Undo: Call(agents, agentproto.MethodMachineState, quick, agentproto.MachineRef{Machine: string(o.ID)}),
-	}, reach(agents, "the machine's host")
+		Do:   to.Call(agentproto.MethodMachinePower, timeout, power(o, action, grace)),
+		Undo: to.Call(agentproto.MethodMachineState, quick, agentproto.MachineRef{Machine: string(o.ID)}),
+	}, to.Reached("the machine's host")
 }
 
 func power(o *model.Instance, action agentproto.Power, grace time.Duration) agentproto.MachinePower {

@@ -69,10 +69,14 @@ func (o *Operation) taken(e Effect) (map[string]json.RawMessage, error) {
 }
 
 // put sets fields of the stored form and frees the object. Going through the stored form leaves no
-// slice shared with the object readers hold; kinds with secrets, which that form masks, take no fields.
+// slice shared with the object readers hold; that form masks secrets, so that only kinds without any
+// take fields.
 func put(d model.Draft, object model.Object, fields map[string]json.RawMessage) error {
 	next := object.Clone()
 	if len(fields) > 0 {
+		if next = blank(object); next == nil {
+			return fault.New(fault.Internal, "%s cannot be patched", object.Kind())
+		}
 		raw, err := json.Marshal(object)
 		if err != nil {
 			return err
@@ -87,10 +91,6 @@ func put(d model.Draft, object model.Object, fields map[string]json.RawMessage) 
 		if raw, err = json.Marshal(form); err != nil {
 			return err
 		}
-		if strings.Contains(string(raw), model.SecretMask) {
-			return fault.New(fault.Internal, "%s has secrets and cannot be patched", object.Kind())
-		}
-		next = blank(object)
 		if err := json.Unmarshal(raw, next); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func first(d model.Draft, object model.Object) error {
 	return d.Put(pool)
 }
 
-// blank makes an empty object of the kinds that operations patch.
+// blank makes an empty object of the kinds that operations patch, nil of others. None of them has secrets.
 func blank(o model.Object) model.Object {
 	switch o.(type) {
 	case *model.Template:
@@ -128,5 +128,5 @@ func blank(o model.Object) model.Object {
 	case *model.Kompute:
 		return new(model.Kompute)
 	}
-	return o.Clone()
+	return nil
 }

@@ -86,7 +86,9 @@ const (
 // Call is one call of an agent's method. Its arguments are absolute, so that calling twice is calling
 // once.
 type Call struct {
-	Agents  []model.ID   `json:"agents"` // any one of them can do it
+	Agents  []model.ID   `json:"agents"`         // any one of them can do it
+	Host    model.ID     `json:"host,omitempty"` // kaktus whose present agents are asked instead, should it still have some
+	Pool    model.ID     `json:"pool,omitempty"` // pool whose present agents are asked; with Host, those of both
 	Method  string       `json:"method"`
 	Args    model.Secret `json:"args,omitempty"`      // JSON; sealed, for configuration disks hold password hashes
 	Timeout int64        `json:"timeoutMs,omitempty"` // milliseconds for one attempt; 0 means the engine's own

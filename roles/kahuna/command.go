@@ -3,6 +3,7 @@ package kahuna
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,9 +18,6 @@ func Command() *cobra.Command {
 	cmd.AddCommand(initCommand(), serveCommand(), statusCommand(), checkCommand(), backupCommand(), restoreCommand())
 	return cmd
 }
-
-// initKeys are the keys that init takes as flags and writes to the new file.
-var initKeys = []string{"listen", "url", "plain-http", "mail", "admin-email"}
 
 func initCommand() *cobra.Command {
 	var c Config
@@ -36,7 +34,7 @@ The master API key is in DIR/secrets/master-key.`,
 			if err := s.Load(cmd, "", false); err != nil {
 				return err
 			}
-			if err := initialise(cmd.Context(), &c, s, given(cmd)); err != nil {
+			if err := initialise(cmd.Context(), &c, s, given(cmd, s)); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Kahuna is ready in %s.\nMaster API key: %s\nStart it with: kowabunga kahuna serve --dir %s\n", c.Dir, c.masterKey(), c.Dir)
@@ -46,12 +44,12 @@ The master API key is in DIR/secrets/master-key.`,
 	return cmd
 }
 
-// given are the flags that were used and belong into the file of a new Kahuna.
-func given(cmd *cobra.Command) map[string]string {
+// given are the keys that were used as flags; they go into the file of a new Kahuna.
+func given(cmd *cobra.Command, s *config.Set) map[string]string {
 	out := map[string]string{}
-	for _, key := range initKeys {
-		if f := cmd.Flags().Lookup(key); f != nil && f.Changed {
-			out[key] = f.Value.String()
+	for _, v := range s.Dump() {
+		if strings.HasPrefix(v.Source, "flag ") && v.Key != "dir" {
+			out[v.Key] = v.Value
 		}
 	}
 	return out

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -149,9 +150,14 @@ func (s *Server) onlyReads(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
+		const why = "this is a restored copy that only shows; restore with --promote once the original is off for good"
+		kind, body := "application/json", `{"status":503,"error":"Service Unavailable","reason":"`+why+`"}`
+		if strings.HasPrefix(r.URL.Path, "/api/v2/") {
+			kind, body = "application/problem+json", `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"`+why+`","code":"unavailable"}`
+		}
+		w.Header().Set("Content-Type", kind)
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte(`{"status":503,"error":"Service Unavailable","reason":"this is a restored copy that only shows; restore with --promote once the original is off for good"}`))
+		_, _ = w.Write([]byte(body))
 	})
 }
 

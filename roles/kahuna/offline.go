@@ -160,10 +160,11 @@ func restore(cmd *cobra.Command, c *Config, s *config.Set, flags restoreFlags, p
 	if err := keep(c.sealingKey(), func() string { return fmt.Sprintf("%x", key[:]) }); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "keep the sealing key")
 	}
-	if err := initialise(cmd.Context(), c, s, given(cmd)); err != nil {
+	if err := initialise(cmd.Context(), c, s, given(cmd, s)); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "Restored %s: journal index %d of %s. Master API key: %s\n", c.Dir, header.Index, header.Time.Format(time.RFC3339), filepath.Join(c.secrets(), "master-key"))
+	fmt.Fprintln(cmd.OutOrStdout(), "A backup holds neither kahuna.yaml nor tls/: copy them from the original where agents and clients trust its certificate authority.")
 	if !flags.promote {
 		fmt.Fprintln(cmd.OutOrStdout(), "It commands no agents; restore with --promote once the original is off for good.")
 	}

@@ -27,7 +27,7 @@ certificates anew.`,
 				if err := s.Load(cmd, "", false); err != nil {
 					return err
 				}
-				if err := initialise(cmd.Context(), &c, s, given(cmd)); err != nil {
+				if err := initialise(cmd.Context(), &c, s, given(cmd, s)); err != nil {
 					return err
 				}
 			}
@@ -112,7 +112,9 @@ func (s *Server) reload(read func() (Config, error)) {
 	}
 	s.apply(next)
 	s.log.Info("configuration reloaded", "log-level", next.Log.Level)
-	if next.Listen != s.cfg.Listen || next.PlainHTTP != s.cfg.PlainHTTP || next.Mail != s.cfg.Mail {
-		s.log.Warn("listen, plain-http and mail take effect at the next start")
+	rest := next
+	rest.Log, rest.Bootstrap, rest.Access, rest.StopGrace = s.cfg.Log, s.cfg.Bootstrap, s.cfg.Access, s.cfg.StopGrace
+	if rest != s.cfg {
+		s.log.Warn("only log level, bootstrap account, rights, stop-grace and the content of certificates change while the server runs; the rest of the new configuration takes effect at the next start")
 	}
 }

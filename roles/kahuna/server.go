@@ -2,7 +2,6 @@ package kahuna
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,12 +18,9 @@ import (
 
 	"kowabunga/core/access"
 	"kowabunga/core/access/gate"
-	"kowabunga/core/agentproto"
 	"kowabunga/core/behaviour"
-	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	assets "kowabunga/embed"
-	"kowabunga/roles/agent/link"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/api"
 	"kowabunga/roles/kahuna/fleet"
@@ -54,11 +50,13 @@ type Server struct {
 	drill    bool // a restored copy that was not promoted: it shows everything and changes nothing
 	started  time.Time
 	address  net.Addr // of the public listener, once Run has opened it
+	calls    sync.WaitGroup
+	drain    time.Duration // for answers under way when it stops
 }
 
 // open brings everything up but the listeners.
 func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
-	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), started: time.Now()}
+	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), started: time.Now(), drain: 10 * time.Second}
 	s.apply(cfg)
 	master, err := readSecret(cfg.masterKey())
 	if err != nil {
@@ -108,7 +106,7 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 		Cluster: s.store.Epoch().Node, Log: part("fleet"),
 		OnConnect: s.keeper.OnConnect, OnDisconnect: s.keeper.OnDisconnect, OnEvent: s.keeper.OnEvent, OnStatus: s.keeper.OnStatus})
 	s.keeper.Attach(s.fleet)
-	s.engine = operate.New(operate.Config{Store: s.store, Agents: caller{s.fleet}, Log: part("operate"),
+	s.engine = operate.New(operate.Config{Store: s.store, Agents: caller{s.fleet, &s.calls}, Log: part("operate"),
 		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
 	sender, err := mail.Open(s.cfg.Mail, s.cfg.MailFrom, time.Now)
 	if err != nil {
@@ -147,7 +145,7 @@ func (c *Config) publicURL() string {
 func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	listeners, err := s.listen()
 	if err != nil {
-		return errors.Join(err, s.close(ctx))
+		return errors.Join(err, s.close(ctx), s.store.Close())
 	}
 	s.address = listeners[0].Addr()
 	work, stop := context.WithCancel(context.Background())
@@ -176,18 +174,33 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	case err = <-failed:
 	}
 	notify("STOPPING=1")
-	s.log.Info("kahuna stops", "reason", context.Cause(ctx))
+	if err != nil {
+		s.log.Error("kahuna stops: a listener failed", "error", err)
+	} else {
+		s.log.Info("kahuna stops", "reason", context.Cause(ctx))
+	}
 	s.ready.Store(false)
 	stop() // waiting callers get their answer now
-	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	s.api.Close()
+	drain, cancel := context.WithTimeout(context.Background(), s.drain)
 	defer cancel()
+	var closing sync.WaitGroup
 	for _, l := range listeners {
-		if e := l.server.Shutdown(drain); e != nil {
-			_ = l.server.Close()
-		}
+		closing.Go(func() {
+			if e := l.server.Shutdown(drain); e != nil {
+				s.log.Warn("requests that did not end are cut off", "listener", l.Addr().String(), "error", e)
+				_ = l.server.Close()
+			}
+		})
 	}
-	err = errors.Join(err, s.close(drain))
+	closing.Wait()
+	bye, cancel := context.WithTimeout(context.Background(), 3*time.Second) // of its own: slow clients are not the agents' fault
+	defer cancel()
+	if e := s.close(bye); e != nil {
+		s.log.Warn("some agents were not told", "error", e)
+	}
 	background.Wait()
+	s.calls.Wait()
 	if e := s.store.Close(); e != nil {
 		err = errors.Join(err, e)
 	}
@@ -195,6 +208,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	return err
 }
 
+// close ends event streams and says goodbye to the agents.
 func (s *Server) close(ctx context.Context) error {
 	s.api.Close()
 	return s.fleet.Close(ctx)
@@ -214,29 +228,6 @@ func (s *Server) sweep(ctx context.Context) error {
 			s.log.Warn("ended sessions stay", "error", err)
 		}
 	}
-}
-
-// caller lets the engine reach agents through the fleet.
-type caller struct{ fleet *fleet.Fleet }
-
-func (c caller) Online(agent model.ID) bool { return c.fleet.Live().Online(string(agent)) }
-
-func (c caller) Call(ctx context.Context, call operate.Call) (json.RawMessage, error) {
-	agents := make([]string, len(call.Agents))
-	for i, id := range call.Agents {
-		agents[i] = string(id)
-	}
-	var result json.RawMessage
-	answered := true
-	err := c.fleet.Call(ctx, agents, call.Method, fleet.CallOptions{Request: call.Request, Trace: call.Trace, Timeout: call.Timeout,
-		WaitOnline: 5 * time.Second, Progress: func(p agentproto.Progress) { call.Progress(p) }}, call.Args, &result)
-	if err != nil && (errors.Is(err, fleet.ErrOffline) || errors.Is(err, link.ErrLost) || ctx.Err() != nil) {
-		answered = false
-	}
-	if err != nil && !answered {
-		return nil, operate.Lost{Err: fault.From(err)}
-	}
-	return result, err
 }
 
 // authenticator accepts whoever came through the socket as local root, others by their credentials.

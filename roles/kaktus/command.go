@@ -67,7 +67,7 @@ func (o *options) declare() *config.Set {
 	set.Strings(&o.Import.Dirs, "import.dirs", nil, "directories that file URLs of templates may name files in")
 	set.Strings(&o.Import.Allow, "import.allow", nil, "addresses or prefixes to download templates from though they are loopback, link-local or metadata services")
 	set.Size(&o.images, "import.max-size", config.Size(block.DefaultMaxImage), "largest virtual size of a template").Between(1<<20, 1<<50)
-	set.Strings(&o.Uplinks, "bridges.uplinks", nil, "interfaces that may become ports of bridges although this host uses them")
+	set.Strings(&o.Uplinks, "bridges.uplinks", nil, "interfaces that may become ports of bridges although this host uses them; the first carries the VLANs")
 	set.Duration(&o.Grace, "grace", time.Minute, "how long a machine may take to shut down before its power is taken").Between(int64(time.Second), int64(time.Hour))
 	set.Address(&o.Listen, "listen", "", "loopback address of /metrics, /healthz and /readyz; none when empty").Check(loopback)
 	set.Log(&o.log)

@@ -28,7 +28,7 @@ type Config struct {
 
 	Pools    map[string]string // directory by pool name
 	Import   Import
-	Uplinks  []string      // interfaces that may become ports of bridges although the host uses them
+	Uplinks  []string      // may become ports of bridges although the host uses them; the first carries the VLANs
 	Grace    time.Duration // for machines that are shut down without one; 0 = one minute
 	Drain    time.Duration // for running calls when the agent ends; 0 = 10 s
 	Listen   string        // loopback address of /metrics, /healthz and /readyz; empty for none

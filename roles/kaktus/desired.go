@@ -3,6 +3,7 @@ package kaktus
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -42,12 +43,32 @@ func (k *kaktus) keep() []string {
 	if k.desired.state == nil {
 		return nil
 	}
-	problems := append(k.bridges.Apply(k.desired.state.Bridges), k.store.Apply(k.desired.state.Pools)...)
+	bridges, problems := uplinked(k.desired.state.Bridges, k.cfg.Uplinks)
+	problems = append(problems, k.bridges.Apply(bridges)...)
+	problems = append(problems, k.store.Apply(k.desired.state.Pools)...)
 	if !slices.Equal(problems, k.desired.problems) {
 		k.log.Info("the host differs from its desired state", "problems", problems)
 		k.desired.problems = problems
 	}
 	return problems
+}
+
+// uplinked gives bridges of a VLAN the interface that carries VLANs on this host, the first of the
+// configured uplinks. Kahuna does not know the names of interfaces. Without one the bridge still joins
+// the machines of this host, which is a problem to report.
+func uplinked(want []agentproto.Bridge, uplinks []string) (out []agentproto.Bridge, problems []string) {
+	for _, b := range want {
+		if b.VLAN != 0 && b.Uplink == "" {
+			if len(uplinks) == 0 {
+				problems = append(problems, fmt.Sprintf("bridge %s: VLAN %d has no interface to travel on; name it in bridges.uplinks", b.Name, b.VLAN))
+				b.VLAN = 0
+			} else {
+				b.Uplink = uplinks[0]
+			}
+		}
+		out = append(out, b)
+	}
+	return out, problems
 }
 
 // upkeep looks after the desired state and the pools while ctx lasts.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,8 +42,9 @@ func agentsCommand() *cobra.Command {
 		Use:   "agents --url URL KIND:ID:KEY...",
 		Short: "Connect simulated agents to a Kahuna",
 		Long: `Connects one simulated agent for each KIND:ID:KEY, prints "connected N" once all N are, and runs until
-it is stopped. The agents keep everything in memory. Their keys are arguments, visible to everybody on this
-machine: use throw-away keys only.
+it is stopped. The agents keep everything in memory,
+or with --keep in a directory. Their keys are arguments, visible to everybody on this machine: use
+throw-away keys only.
 
 With --ctl, GET /state shows what the agents hold, by kind of agent, and GET /calls what they were asked.`,
 		Example: `  kowabunga sim agents --url https://127.0.0.1:8443 --ca ca.pem Kaktus:0123456789abcdef01234567:KEY`,
@@ -69,6 +71,7 @@ With --ctl, GET /state shows what the agents hold, by kind of agent, and GET /ca
 	flags.StringVar(&capacity, "pool-capacity", "4TiB", "size of each storage pool")
 	flags.DurationVar(&shared.Latency, "latency", 0, "how long every change takes")
 	flags.StringArrayVar(&fail, "fail", nil, "METHOD:N, make the first N calls of a method fail at each agent; may be given again")
+	flags.StringVar(&shared.Keep, "keep", "", "directory for what the hosts hold, which then survives a restart")
 	flags.BoolVar(&verbose, "verbose", false, "log what the agents do")
 	_ = cmd.MarkFlagRequired("url")
 	return cmd
@@ -103,6 +106,12 @@ func parseAgents(args, fail []string, memory, capacity string, shared Config) ([
 		}
 		c := shared
 		c.Kind, c.ID, c.Key = agentproto.Kind(parts[0]), parts[1], parts[2]
+		if c.Keep != "" {
+			if filepath.Base(c.ID) != c.ID {
+				return nil, fault.Bad(fmt.Sprintf("argument %d", i+1), "%q is no id", c.ID)
+			}
+			c.StateDir = filepath.Join(c.Keep, c.ID)
+		}
 		if c.Kind != agentproto.Kaktus && c.Kind != agentproto.Kiwi {
 			return nil, fault.Bad(fmt.Sprintf("argument %d", i+1), "kind %q is neither %s nor %s", parts[0], agentproto.Kaktus, agentproto.Kiwi)
 		}

@@ -27,7 +27,8 @@ type Config struct {
 	Latency      time.Duration  // of every method but the inventory
 	Fail         map[string]int // by method: how many calls fail as Unavailable, each before it does anything
 
-	StateDir     string // empty: nothing survives a restart
+	StateDir     string // empty: the agent forgets epochs and states at its end
+	Keep         string // directory for what the host holds; empty: nothing survives a restart
 	Release      string
 	Backoff      agent.Backoff
 	Drain        time.Duration
@@ -90,6 +91,9 @@ func NewKaktus(c Config) (*Kaktus, error) {
 	for method, n := range c.Fail {
 		k.fail[method] = n
 	}
+	if err := k.recall(); err != nil {
+		return nil, err
+	}
 	config := agent.Config{
 		URL: c.URL, ID: c.ID, Kind: c.Kind, CAFile: c.CAFile, StateDir: c.StateDir, Release: c.Release, Backoff: c.Backoff, Drain: c.Drain, Log: c.Log,
 		Key:       func() (string, error) { return c.Key, nil },
@@ -138,7 +142,12 @@ func answer[A, R any](k *Kaktus, lane string, do func(ctx context.Context, call 
 				return nil, err
 			}
 		}
-		return typed(ctx, call)
+		if result, err = typed(ctx, call); err != nil || lane == "" {
+			return result, err
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return result, k.save()
 	}}
 }
 
@@ -217,7 +226,11 @@ func (a applier) Apply(_ context.Context, st agentproto.State) ([]string, error)
 	}
 	a.k.state = want
 	pools := a.k.pools()
+	err := a.k.save()
 	a.k.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range pools {
 		a.k.Event(agentproto.EventPool, p.ID, p)
 	}

@@ -214,6 +214,13 @@ func (a *API) cancelOperation(c *call) error {
 	return nil
 }
 
+// decisive tells whether an operation recorded facts that something was decided by; a power action, for
+// one, decides nothing.
+func decisive(o *operation.Operation) bool {
+	var t trace.Trace
+	return len(o.Trace) > 0 && json.Unmarshal(o.Trace, &t) == nil && len(t.Facts) > 0
+}
+
 // explain answers why an object is as it is: the latest operation on it that recorded a decision.
 func (a *API) explain(c *call) error {
 	k, ok := catalogue.Named(c.r.PathValue("kind"))
@@ -228,8 +235,9 @@ func (a *API) explain(c *call) error {
 	m := object.Base()
 	var decided *operation.Operation
 	for o := range model.By[*operation.Operation](v, "target", m.ID) {
-		if len(o.Trace) > 0 && access.Visible(v, c.who, o) {
-			decided = o // ids are in order of time
+		// Ids are in order of time only from one second to the next.
+		if (decided == nil || !o.Created.Before(decided.Created)) && decisive(o) && access.Visible(v, c.who, o) {
+			decided = o
 		}
 	}
 	if decided == nil {

@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,9 @@ import (
 	"kowabunga/store"
 	"kowabunga/store/journal"
 )
+
+// inspections is how many hosts are asked for their inventory at the same time, when all come back at once.
+const inspections = 32
 
 // Store is what this package needs of the store.
 type Store interface {
@@ -35,9 +40,15 @@ type Keeper struct {
 	log   *slog.Logger
 	now   func() time.Time
 
+	wake   chan struct{}       // desired states may have changed
+	slots  chan struct{}       // inventories asked for at the same time
+	proofs map[model.ID]string // of agents, as of the last look; Run's own
+
+	pushing sync.Mutex // held while a state is computed and handed over, so that none overtakes another
+	pushed  map[model.ID][]byte
+
 	mu      sync.Mutex
 	ctx     context.Context // ends with Run
-	pushed  map[model.ID][]byte
 	drift   map[model.ID]Drift
 	applied map[model.ID]agentproto.Status
 }
@@ -46,7 +57,7 @@ type Keeper struct {
 func New(s Store, now func() time.Time, log *slog.Logger) *Keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
-	return &Keeper{store: s, log: log, now: now, ctx: ctx, pushed: map[model.ID][]byte{}, drift: map[model.ID]Drift{}, applied: map[model.ID]agentproto.Status{}}
+	return &Keeper{store: s, log: log, now: now, ctx: ctx, wake: make(chan struct{}, 1), slots: make(chan struct{}, inspections), pushed: map[model.ID][]byte{}, drift: map[model.ID]Drift{}, applied: map[model.ID]agentproto.Status{}}
 }
 
 // Attach gives the keeper the fleet it works with.
@@ -58,87 +69,136 @@ func (k *Keeper) Run(ctx context.Context) error {
 	k.mu.Lock()
 	k.ctx = ctx
 	k.mu.Unlock()
-	go func() {
-		tick := time.NewTicker(time.Hour)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				k.pushAll()
-				k.inspectAll()
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	from := k.store.View().Index() + 1
-	k.pushAll()
+	var others sync.WaitGroup
+	defer others.Wait()
+	others.Go(func() { k.plan(ctx) })
+	others.Go(func() { k.hourly(ctx) })
+	v := k.store.View()
+	from := v.Index() + 1
+	k.proofs = proofs(v)
+	k.replan()
 	for ctx.Err() == nil {
 		for record, err := range k.store.Watch(ctx, from) {
 			if err != nil {
+				if ctx.Err() == nil {
+					k.log.Warn("the journal cannot be followed; beginning with the present state", "error", err)
+				}
 				break
 			}
 			from = record.Index + 1
 			k.noticed(record)
 		}
-		if ctx.Err() == nil { // fell behind the journal's cut: begin with the present state
-			from = k.store.View().Index() + 1
-			k.pushAll()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second): // so that a store that cannot be read keeps nobody busy
 		}
+		// What was missed is found by comparing.
+		from = k.store.View().Index() + 1
+		k.revoke()
+		k.replan()
 	}
 	return nil
 }
 
+func (k *Keeper) hourly(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			k.replan()
+			k.inspectAll()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // noticed reacts to a commit.
 func (k *Keeper) noticed(record store.Record) {
-	replan := false
 	for _, c := range record.Changes {
 		switch c.Kind {
 		case model.KindRegion, model.KindZone, model.KindKaktus, model.KindVNet, model.KindPool:
-			replan = true
+			k.replan()
 		case model.KindToken:
 			k.revoke()
 		case model.KindAgent:
 			if c.Op == journal.Delete {
-				k.fleet.Disconnect(string(c.ID))
-				k.fleet.Forget(string(c.ID))
+				k.forget(c.ID)
 			}
 		}
 	}
-	if replan {
-		k.pushAll()
-	}
 }
 
-// revoke disconnects agents whose key was removed or replaced.
+// forget drops everything known of an agent that was deleted.
+func (k *Keeper) forget(agent model.ID) {
+	k.fleet.Forget(string(agent))
+	k.pushing.Lock()
+	delete(k.pushed, agent)
+	k.pushing.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.drift, agent)
+	delete(k.applied, agent)
+}
+
+// proofs is what each agent proves itself with and until when, in a form to compare.
+func proofs(v model.View) map[model.ID]string {
+	out := map[model.ID]string{}
+	for t := range model.All[*model.Token](v) {
+		if t.Agent != "" {
+			out[t.Agent] = strings.Join([]string{string(t.ID), t.StoredKey.Reveal(), fmt.Sprint(t.Expire), t.Expiration}, "|")
+		}
+	}
+	return out
+}
+
+// revoke disconnects agents whose key was removed, replaced or given another end, those in the middle of
+// a handshake included. Times are not asked, because clocks go backwards: an agent that was quick enough
+// to connect with its new key connects once more.
 func (k *Keeper) revoke() {
-	v := k.store.View()
-	for id, member := range k.fleet.Live().All() {
-		if !member.Online {
-			continue
+	now := proofs(k.store.View())
+	for agent, was := range k.proofs {
+		if now[agent] != was {
+			k.log.Info("disconnecting agent: its key was revoked", "agent", agent)
+			k.fleet.Disconnect(string(agent))
 		}
-		token, ok := model.One[*model.Token](v, "agent", model.ID(id))
-		if ok && !token.Updated.After(member.Since) {
-			continue
-		}
-		k.log.Info("disconnecting agent: its key was revoked", "agent", id)
-		k.fleet.Disconnect(id)
+	}
+	k.proofs = now
+}
+
+// replan has all desired states computed anew, soon and once for many commits.
+func (k *Keeper) replan() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
 	}
 }
 
-// pushAll computes and pushes the desired state of every agent that serves a host.
-func (k *Keeper) pushAll() {
-	v := k.store.View()
-	for host := range model.All[*model.Kaktus](v) {
-		for _, agent := range host.Agents {
-			k.push(v, agent)
+// plan computes and pushes the desired state of every agent that serves a host, whenever it is woken.
+func (k *Keeper) plan(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.wake:
+		}
+		for host := range model.All[*model.Kaktus](k.store.View()) {
+			for _, agent := range host.Agents {
+				k.push(agent)
+			}
 		}
 	}
 }
 
 // push gives an agent its desired state if that is another than it was given last. The generation is
-// the index of the view it was computed from, which only rises.
-func (k *Keeper) push(v model.View, agent model.ID) {
+// the index of the view it was computed from, which only rises: the view is taken when it is the
+// caller's turn.
+func (k *Keeper) push(agent model.ID) {
+	k.pushing.Lock()
+	defer k.pushing.Unlock()
+	v := k.store.View()
 	state, ok := netplan.Kaktus(v, agent)
 	if !ok {
 		return
@@ -148,20 +208,18 @@ func (k *Keeper) push(v model.View, agent model.ID) {
 		k.log.Error("desired state cannot be encoded", "agent", agent, "error", err)
 		return
 	}
-	k.mu.Lock()
-	same := bytes.Equal(k.pushed[agent], body)
-	k.pushed[agent] = body
-	k.mu.Unlock()
-	if !same {
-		k.fleet.Push(string(agent), agentproto.State{Name: agentproto.StateKaktus, Generation: v.Index(), Body: body})
+	if bytes.Equal(k.pushed[agent], body) {
+		return
 	}
+	k.pushed[agent] = body
+	k.fleet.Push(string(agent), agentproto.State{Name: agentproto.StateKaktus, Generation: v.Index(), Body: body})
 }
 
 // OnConnect is the fleet's callback for a new session.
 func (k *Keeper) OnConnect(agent string, hello agentproto.Hello) {
 	k.log.Info("agent connected", "agent", agent, "kind", hello.Kind, "release", hello.Release, "boot", hello.BootID)
 	if hello.Kind == agentproto.Kaktus {
-		k.push(k.store.View(), model.ID(agent))
+		k.push(model.ID(agent))
 		k.inspect(model.ID(agent))
 	}
 }

@@ -42,6 +42,13 @@ func (k *Keeper) inspect(agent model.ID) {
 	k.mu.Lock()
 	ctx := k.ctx
 	k.mu.Unlock()
+	select {
+	case k.slots <- struct{}{}:
+		defer func() { <-k.slots }()
+	case <-ctx.Done():
+		return
+	}
+	before := k.store.View()
 	var inv agentproto.Inventory
 	err := k.fleet.Call(ctx, []string{string(agent)}, agentproto.MethodInventory, fleet.CallOptions{Timeout: time.Minute, WaitReturn: time.Second}, agentproto.Empty{}, &inv)
 	if err != nil {
@@ -50,9 +57,13 @@ func (k *Keeper) inspect(agent model.ID) {
 		}
 		return
 	}
+	after := k.store.View()
+	if _, ok := after.Get(model.KindAgent, agent); !ok {
+		return // deleted meanwhile
+	}
+	d := Compare(before, after, agent, inv)
 	k.recordCaps(agent, inv.Caps)
 	k.recordPools(agent, inv.Pools)
-	d := Compare(k.store.View(), agent, inv)
 	d.At = k.now()
 	k.mu.Lock()
 	k.drift[agent] = d
@@ -64,6 +75,9 @@ func (k *Keeper) inspect(agent model.ID) {
 
 func (k *Keeper) recordCaps(agent model.ID, caps agentproto.Caps) {
 	next := model.Caps{Arch: caps.Arch, Vendor: caps.Vendor, Model: caps.Model, Sockets: caps.Sockets, Cores: caps.Cores, Threads: caps.Threads, Memory: caps.Memory, Accel: caps.Accel}
+	if next.Threads <= 0 || next.Memory <= 0 {
+		return // a host that does not know its size has not lost it
+	}
 	for host := range model.By[*model.Kaktus](k.store.View(), "agent", agent) {
 		if host.Caps == next {
 			continue
@@ -114,38 +128,17 @@ func (k *Keeper) update(what string, agent model.ID, f func(model.Draft) error) 
 	}
 }
 
-// Compare tells how the inventory of an agent's host differs from a view. Objects that an operation is
-// working on may be on either side and are left out.
-func Compare(v model.View, agent model.ID, inv agentproto.Inventory) Drift {
+// Compare tells how the inventory of an agent's host differs from what is declared. The inventory was
+// taken between the two views: what is missing was declared in both, and what is an orphan in neither.
+// Objects that an operation is working on may be on either side and are left out.
+func Compare(before, after model.View, agent model.ID, inv agentproto.Inventory) Drift {
 	d := Drift{Agent: agent, Foreign: inv.Foreign}
-	want, busy := map[string]bool{}, map[string]bool{}
-	declare := func(kind model.Kind, o model.Object) {
-		name := string(kind) + " " + string(o.Base().ID)
-		if o.Base().Phase == model.Ready {
-			want[name] = true
-		} else {
-			busy[name] = true
-		}
-	}
-	for host := range model.By[*model.Kaktus](v, "agent", agent) {
-		for o := range model.By[*model.Instance](v, "kaktus", host.ID) {
-			declare(model.KindInstance, o)
-		}
-	}
-	for pool := range model.By[*model.Pool](v, "agent", agent) {
-		if _, local := pool.Directory(); !local {
-			continue
-		}
-		for o := range model.By[*model.Volume](v, "pool", pool.ID) {
-			declare(model.KindVolume, o)
-		}
-		for o := range model.By[*model.Template](v, "pool", pool.ID) {
-			declare(model.KindTemplate, o)
-		}
-	}
+	was, want := declared(before, agent), declared(after, agent)
 	found := func(kind model.Kind, id string) {
 		name := string(kind) + " " + id
-		if !want[name] && !busy[name] {
+		_, then := was[name]
+		_, now := want[name]
+		if !then && !now {
 			d.Orphans = append(d.Orphans, name)
 		}
 		delete(want, name)
@@ -160,11 +153,41 @@ func Compare(v model.View, agent model.ID, inv agentproto.Inventory) Drift {
 		found(model.KindTemplate, o.Image)
 	}
 	for _, s := range inv.Seeds {
-		if _, ok := v.Get(model.KindInstance, model.ID(s.Volume)); !ok {
+		_, then := before.Get(model.KindInstance, model.ID(s.Volume))
+		_, now := after.Get(model.KindInstance, model.ID(s.Volume))
+		if !then && !now {
 			d.Orphans = append(d.Orphans, "seed "+s.Volume)
 		}
 	}
-	d.Missing = slices.Sorted(maps.Keys(want))
+	for name, settled := range want {
+		if settled && was[name] {
+			d.Missing = append(d.Missing, name)
+		}
+	}
+	slices.Sort(d.Missing)
 	slices.Sort(d.Orphans)
 	return d
+}
+
+// declared lists what should be on an agent's host, and whether no operation is working on it.
+func declared(v model.View, agent model.ID) map[string]bool {
+	out := map[string]bool{}
+	declare := func(o model.Object) { out[string(o.Kind())+" "+string(o.Base().ID)] = o.Base().Phase == model.Ready }
+	for host := range model.By[*model.Kaktus](v, "agent", agent) {
+		for o := range model.By[*model.Instance](v, "kaktus", host.ID) {
+			declare(o)
+		}
+	}
+	for pool := range model.By[*model.Pool](v, "agent", agent) {
+		if _, local := pool.Directory(); !local {
+			continue
+		}
+		for o := range model.By[*model.Volume](v, "pool", pool.ID) {
+			declare(o)
+		}
+		for o := range model.By[*model.Template](v, "pool", pool.ID) {
+			declare(o)
+		}
+	}
+	return out
 }

@@ -38,9 +38,12 @@ func (e *Engine) Do(ctx context.Context, r Request) (Answer, error) {
 		}
 		target, err := authorize(d, r.Who, r.Op, r.Path)
 		if err != nil {
-			// The object of a repeated deletion may be gone already.
-			if joined = e.joinable(d, r, key, now); joined != nil {
-				return nil
+			// The object of a repeated deletion may be gone already. Nothing else is answered to somebody who
+			// may not ask (any more), and a deletion's answer says nothing.
+			if r.Op.Verb == catalogue.Delete && fault.Is(err, fault.NotFound) {
+				if joined = e.joinable(d, r, key, now); joined != nil {
+					return nil
+				}
 			}
 			return err
 		}
@@ -58,10 +61,20 @@ func (e *Engine) Do(ctx context.Context, r Request) (Answer, error) {
 		}
 		if op := out.Operation; op != nil {
 			op.Actor, op.ActorID, op.Request, op.Key = r.Who.Name, r.Who.User, r.ID, key
+			op.Answered = !r.Wait // its id is the answer
 			return d.Put(op)
 		}
-		if r.Key != "" && out.Object != "" {
-			return d.Put(e.receipt(req, r, out, key, now))
+		if r.Key == "" || out.Key != "" || out.Cancel != "" || out.Join != "" {
+			return nil // a key is shown once: who repeats the request gets another
+		}
+		if r.Op.Verb == catalogue.Delete {
+			out.Object = target.Base().ID
+			err := d.Put(receipt(d, req, r, out, key, now))
+			out.Object = ""
+			return err
+		}
+		if out.Object != "" {
+			return d.Put(receipt(d, req, r, out, key, now))
 		}
 		return nil
 	})
@@ -72,6 +85,8 @@ func (e *Engine) Do(ctx context.Context, r Request) (Answer, error) {
 		return e.answer(ctx, r, joined.ID, true)
 	case out.Cancel != "":
 		return e.calledOff(ctx, r, out.Cancel)
+	case out.Join != "":
+		return e.answer(ctx, r, out.Join, true)
 	case out.Operation != nil:
 		e.drive(out.Operation.ID)
 		return e.answer(ctx, r, out.Operation.ID, false)
@@ -162,12 +177,16 @@ func (e *Engine) joinable(v model.View, r Request, key string, now time.Time) *o
 }
 
 // receipt records a request that needed no operation, for the repeat that carries the same key.
-func (e *Engine) receipt(req *behaviour.Request, r Request, out behaviour.Outcome, key string, now time.Time) *operation.Operation {
+func receipt(v model.View, req *behaviour.Request, r Request, out behaviour.Outcome, key string, now time.Time) *operation.Operation {
 	op := &operation.Operation{What: string(r.Op.Kind) + "." + string(r.Op.Verb), State: operation.Succeeded, Finished: now,
 		Actor: r.Who.Name, ActorID: r.Who.User, Request: r.ID, Key: key, Answered: true,
 		Target: operation.Target{Kind: r.Op.Kind, ID: out.Object}}
 	op.ID = req.Draw.ID()
 	op.Name = string(r.Op.Verb) + " " + string(r.Op.Kind) + " " + string(out.Object)
+	if o, ok := v.Get(shown(r.Op), out.Object); ok {
+		op.Target.Name = o.Base().Name
+		op.Name = string(r.Op.Verb) + " " + string(r.Op.Kind) + " " + o.Base().Name
+	}
 	return op
 }
 
@@ -193,7 +212,8 @@ func (e *Engine) answer(ctx context.Context, r Request, id model.ID, joined bool
 
 // calledOff answers a deletion by calling off the creation of what is to be deleted.
 func (e *Engine) calledOff(ctx context.Context, r Request, id model.ID) (Answer, error) {
-	if err := e.cancel(ctx, r.Who.Name, id); err != nil && !fault.Is(err, fault.Conflict) {
+	cause := store.Cause{Actor: r.Who.Name, ActorID: string(r.Who.User), Request: r.ID, From: r.From}
+	if err := e.cancel(ctx, cause, id); err != nil && !fault.Is(err, fault.Conflict) {
 		return Answer{}, err
 	}
 	a := Answer{Operation: id, View: e.Store.View()}

@@ -62,7 +62,8 @@ type Call struct {
 }
 
 // Caller reaches agents. Call returns Unavailable when none of them is connected or the connection was
-// lost for good, and the agent's own fault when it answered with one.
+// lost for good, and the agent's own fault when it answered with one. When ctx ends with ErrCalledOff as
+// its cause the agent is to stop as well; for every other cause it goes on, and is asked again later.
 type Caller interface {
 	Call(ctx context.Context, c Call) (json.RawMessage, error)
 	Online(agent model.ID) bool
@@ -89,11 +90,12 @@ type Config struct {
 // Engine carries out writes and runs operations. Run must be called once for operations to move.
 type Engine struct {
 	Config
-	mu     sync.Mutex
-	runs   map[model.ID]*run
-	ctx    context.Context // of the runs; nil before Run
-	wg     sync.WaitGroup
-	closed chan struct{} // closed when Run ends: waiting callers are sent away
+	mu      sync.Mutex
+	runs    map[model.ID]*run // before Run those that wait for it, then those at work
+	ctx     context.Context   // of the runs; nil before Run
+	closing bool              // no run begins any more
+	wg      sync.WaitGroup
+	closed  chan struct{} // closed when Run ends: waiting callers are sent away
 }
 
 // New makes an engine.
@@ -141,6 +143,9 @@ func New(c Config) *Engine {
 func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	e.ctx = ctx
+	for id, r := range e.runs {
+		e.begin(id, r)
+	}
 	e.mu.Unlock()
 	for _, state := range []operation.State{operation.Running, operation.Unwinding} {
 		for op := range model.By[*operation.Operation](e.Store.View(), "state", state) {
@@ -154,6 +159,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		e.Pause(ctx, time.Hour)
 	}
+	e.mu.Lock()
+	e.closing = true
+	e.mu.Unlock()
 	close(e.closed)
 	e.wg.Wait()
 	return nil

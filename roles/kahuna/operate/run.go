@@ -8,6 +8,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/machine"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/store"
@@ -33,10 +34,18 @@ func (e *Engine) drive(id model.ID) *run {
 		return r
 	}
 	r := &run{done: make(chan struct{}), stalled: make(chan struct{})}
-	if e.ctx == nil || e.ctx.Err() != nil {
-		return r // not running: the next Run takes it up
+	if e.closing || e.ctx != nil && e.ctx.Err() != nil {
+		return r // the next Run takes it up
 	}
 	e.runs[id] = r
+	if e.ctx != nil {
+		e.begin(id, r)
+	}
+	return r
+}
+
+// begin starts the work on an operation. It needs the lock.
+func (e *Engine) begin(id model.ID, r *run) {
 	e.wg.Add(1)
 	go func() {
 		defer e.wg.Done()
@@ -46,7 +55,6 @@ func (e *Engine) drive(id model.ID) *run {
 		e.mu.Unlock()
 		close(r.done)
 	}()
-	return r
 }
 
 // work drives one operation to its end, one journalled move at a time.
@@ -74,9 +82,19 @@ func (e *Engine) work(ctx context.Context, id model.ID, r *run) {
 		e.Log.Warn("operation waits", "operation", id, "what", op.What, "error", err, "delay", delay)
 		step, stop := context.WithCancel(ctx)
 		r.interruptible(stop)
+		if op.State == operation.Running && e.calledOffNow(id) {
+			stop()
+		}
 		e.Pause(step, delay)
 		stop()
 	}
+}
+
+// calledOffNow tells whether a running operation was called off since somebody looked. Whoever called it
+// off before the step became interruptible found nothing to interrupt.
+func (e *Engine) calledOffNow(id model.ID) bool {
+	op, ok := model.Find[*operation.Operation](e.Store.View(), id)
+	return ok && op.State == operation.Running && op.Cancel && !op.Forward
 }
 
 // forward makes the next move of a running operation. An error means: try again later.
@@ -115,7 +133,7 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 	if ctx.Err() != nil {
 		return err
 	}
-	if current, ok := model.Find[*operation.Operation](e.Store.View(), op.ID); ok && current.Cancel && !op.Forward {
+	if e.calledOffNow(op.ID) {
 		return nil // the next move unwinds
 	}
 	waited := r.waits(err, e.Now(), e.Patience)
@@ -229,14 +247,18 @@ func (e *Engine) call(ctx context.Context, op *operation.Operation, i int, direc
 	if timeout == 0 {
 		timeout = e.StepTimeout
 	}
-	step, stop := context.WithCancel(ctx)
-	defer stop()
+	step, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	if direction == "do" && !op.Forward {
+		stop := func() { end(ErrCalledOff) }
 		r.interruptible(stop)
 		defer r.interruptible(nil)
+		if e.calledOffNow(op.ID) {
+			stop()
+		}
 	}
 	request := fmt.Sprintf("%s/%d/%s/%d", op.ID, i, direction, op.Steps[i].Attempt)
-	return e.Agents.Call(step, Call{Agents: c.Agents, Method: c.Method, Request: request, Trace: op.Request, Timeout: timeout,
+	return e.Agents.Call(step, Call{Agents: machine.Reach(e.Store.View(), c), Method: c.Method, Request: request, Trace: op.Request, Timeout: timeout,
 		Args: json.RawMessage(c.Args.Reveal()), Progress: func(p agentproto.Progress) {
 			p.Request, p.Note = request, op.Steps[i].Name
 			r.mu.Lock()

@@ -8,6 +8,9 @@ import (
 	"kowabunga/core/fault"
 )
 
+// ErrCalledOff is why a step's context ends when somebody calls its operation off.
+var ErrCalledOff = errors.New("the operation was called off")
+
 // Lost wraps the fault of a call that no agent answered: it was not sent, or its answer never came.
 type Lost struct{ Err error }
 

@@ -28,6 +28,9 @@ func (e *Engine) wait(ctx context.Context, id model.ID) (*operation.Operation, e
 		select {
 		case <-r.done:
 		case <-r.stuck():
+			if now, ok := model.Find[*operation.Operation](e.Store.View(), id); ok {
+				op = now // it may have failed since
+			}
 			f := fault.New(fault.Unavailable, "operation %s (%s) waits: %s; it goes on by itself, see /api/v2/operations/%s", id, op.Name, r.reason(), id)
 			if op.Fault != nil {
 				f.Code, f.Message = op.Fault.Code, op.Fault.Public()+"; undoing waits: "+r.reason()
@@ -74,11 +77,12 @@ func (e *Engine) Cancel(ctx context.Context, who access.Identity, id model.ID) e
 	if !who.SuperAdmin() && !(op.Project != "" && who.Role == model.RoleProjectAdmin && access.Member(v, who, op.Project)) {
 		return fault.New(fault.Denied, "only projectAdmins of its project may call an operation off")
 	}
-	return e.cancel(ctx, who.Name, id)
+	return e.cancel(ctx, store.Cause{Actor: who.Name, ActorID: string(who.User)}, id)
 }
 
-func (e *Engine) cancel(ctx context.Context, actor string, id model.ID) error {
-	_, err := e.Store.Update(context.WithoutCancel(ctx), store.Cause{Actor: actor, What: "cancel operation"}, func(d model.Draft) error {
+func (e *Engine) cancel(ctx context.Context, cause store.Cause, id model.ID) error {
+	cause.What = "cancel operation"
+	_, err := e.Store.Update(context.WithoutCancel(ctx), cause, func(d model.Draft) error {
 		op, ok := model.Find[*operation.Operation](d, id)
 		switch {
 		case !ok:

@@ -176,8 +176,13 @@ func newCloud(t *testing.T) *cloud {
 
 // run starts an engine, as a restarted Kahuna does.
 func (c *cloud) run() {
-	ctx, cancel := context.WithCancel(context.Background())
-	c.engine = operate.New(operate.Config{Store: c.store, Agents: c.world, Log: slog.New(slog.DiscardHandler),
+	c.configure(func(*operate.Config) {})
+	c.begin()
+}
+
+// configure makes an engine that begin runs.
+func (c *cloud) configure(change func(*operate.Config)) {
+	config := operate.Config{Store: c.store, Agents: c.world, Log: slog.New(slog.DiscardHandler),
 		Rules:  func() behaviour.Config { return behaviour.Config{BootstrapUser: "ops", StopGrace: time.Second} },
 		GiveUp: 50 * time.Millisecond, Patience: 20 * time.Millisecond,
 		Pause: func(ctx context.Context, d time.Duration) {
@@ -190,7 +195,14 @@ func (c *cloud) run() {
 			case <-t.C:
 			case <-ctx.Done():
 			}
-		}})
+		}}
+	change(&config)
+	c.engine = operate.New(config)
+}
+
+// begin runs the engine until stop.
+func (c *cloud) begin() {
+	ctx, cancel := context.WithCancel(context.Background())
 	started := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {

@@ -93,7 +93,13 @@ func (s *Store) importImage(ctx context.Context, want agentproto.ImageImport, pr
 	if err := os.Chmod(work, 0o711); err != nil {
 		return none, err
 	}
+	if err := fpImage.Hit(); err != nil {
+		return none, err
+	}
 	if err := os.Rename(work, p.image(want.Image)); err != nil {
+		return none, err
+	}
+	if err := fpImageMade.Hit(); err != nil {
 		return none, err
 	}
 	return have.Image, syncPath(filepath.Join(p.dir, imagesDir))
@@ -214,7 +220,13 @@ func (s *Store) deleteImage(ctx context.Context, ref agentproto.ImageRef) error 
 		return err
 	}
 	defer os.RemoveAll(work)
+	if err := fpImageRemove.Hit(); err != nil {
+		return err
+	}
 	if err := os.Rename(dir, filepath.Join(work, ref.Image)); err != nil {
+		return err
+	}
+	if err := fpImageRemoved.Hit(); err != nil {
 		return err
 	}
 	return syncPath(filepath.Join(p.dir, imagesDir))

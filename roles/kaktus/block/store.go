@@ -184,7 +184,8 @@ func (s *Store) pool(id string) (*pool, error) {
 	if problem := s.problems[id]; problem != "" {
 		return nil, fault.New(fault.Unavailable, "%s", problem)
 	}
-	return nil, fault.New(fault.NotFound, "this host has no pool %.64q", id)
+	// Not NotFound: what is asked of a disk in it must wait until it is declared, not pass for done.
+	return nil, fault.New(fault.Unavailable, "this host has no pool %.64q, or was not told of it yet", id)
 }
 
 // Status tells how full the pools are, declared ones first to last, with what is wrong with them.

@@ -85,7 +85,13 @@ func (s *Store) create(ctx context.Context, want agentproto.VolumeCreate) (agent
 	if err := errors.Join(os.Chmod(path, 0o600), syncPath(path)); err != nil {
 		return none, err
 	}
+	if err := fpVolume.Hit(); err != nil {
+		return none, err
+	}
 	if err := os.Rename(path, p.volume(want.Volume)); err != nil {
+		return none, err
+	}
+	if err := fpVolumeMade.Hit(); err != nil {
 		return none, err
 	}
 	if err := syncPath(filepath.Join(p.dir, volumeDir)); err != nil {
@@ -136,12 +142,18 @@ func (s *Store) resize(ctx context.Context, want agentproto.VolumeResize) (agent
 		}
 		return syncPath(path)
 	}
+	if err := fpResize.Hit(); err != nil {
+		return none, err
+	}
 	if want.Machine != "" && s.cfg.Grow != nil {
 		err = s.cfg.Grow(ctx, want.Machine, path, want.Size, offline)
 	} else {
 		err = offline()
 	}
 	if err != nil {
+		return none, err
+	}
+	if err := fpResized.Hit(); err != nil {
 		return none, err
 	}
 	v, _, err = p.stat(want.Volume)
@@ -178,7 +190,13 @@ func (s *Store) remove(ctx context.Context, ref agentproto.VolumeRef, where func
 	case used:
 		return fault.New(fault.Conflict, "a running machine has this disk open; stop or delete the machine first")
 	}
+	if err := fpVolumeRemove.Hit(); err != nil {
+		return err
+	}
 	if err := os.Remove(path); err != nil {
+		return err
+	}
+	if err := fpVolumeRemoved.Hit(); err != nil {
 		return err
 	}
 	return syncPath(filepath.Dir(path))

@@ -110,7 +110,13 @@ func (b *book) write(r record) error {
 	id := r.Machine.Machine
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
+		err = fpRecord.Hit()
+	}
+	if err == nil {
 		err = b.replace(filepath.Join(b.dir, id+".json"), append(text, '\n'))
+	}
+	if err == nil {
+		err = fpRecorded.Hit()
 	}
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "record machine "+id)
@@ -141,9 +147,15 @@ func (b *book) replace(path string, text []byte) error {
 func (b *book) remove(id string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := fpForget.Hit(); err != nil {
+		return err
+	}
 	err := os.Remove(filepath.Join(b.dir, id+".json"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.Wrap(err, fault.Internal, "forget machine "+id)
+	}
+	if err := fpForgotten.Hit(); err != nil {
+		return err
 	}
 	delete(b.records, id)
 	return fault.Wrap(syncDir(b.dir), fault.Internal, "forget machine "+id)

@@ -60,7 +60,13 @@ func (h *Host) Define(ctx context.Context, m agentproto.Machine) (agentproto.Mac
 		if _, err := lookup(lv, m.Machine); err != nil && !libvirt.IsNotFound(err) {
 			return err
 		}
+		if err := fpDefine.Hit(); err != nil {
+			return err
+		}
 		d, err := lv.DomainDefineXML(text)
+		if err == nil {
+			err = fpDefined.Hit()
+		}
 		if err != nil {
 			return err
 		}
@@ -109,6 +115,9 @@ func (h *Host) Delete(ctx context.Context, id string) error {
 	err = h.conn.do(ctx, op, func(lv *libvirt.Libvirt) error {
 		d, err := lookup(lv, id)
 		if err == nil {
+			err = fpUndefine.Hit()
+		}
+		if err == nil {
 			err = lv.DomainUndefineFlags(d, libvirt.DomainUndefineManagedSave|libvirt.DomainUndefineSnapshotsMetadata|libvirt.DomainUndefineNvram|libvirt.DomainUndefineCheckpointsMetadata)
 		}
 		if libvirt.IsNotFound(err) {
@@ -117,6 +126,9 @@ func (h *Host) Delete(ctx context.Context, id string) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if err := fpUndefined.Hit(); err != nil {
 		return err
 	}
 	st, err := h.State(ctx, id)
@@ -140,9 +152,15 @@ func (h *Host) forceOff(ctx context.Context, op, id string) (agentproto.MachineS
 		if err != nil {
 			return err
 		}
+		if err := fpDestroy.Hit(); err != nil {
+			return err
+		}
 		err = lv.DomainDestroyFlags(d, libvirt.DomainDestroyDefault)
 		if isState(err) {
-			return nil // it is off; await makes sure of it
+			err = nil // it is off; await makes sure of it
+		}
+		if err == nil {
+			err = fpDestroyed.Hit()
 		}
 		return err
 	})
@@ -192,6 +210,9 @@ func (h *Host) GrowDisk(ctx context.Context, id, path string, size int64, offlin
 			return nil // it just went off, or does not have the disk; offline looks whether it is in use
 		}
 		online = err == nil
+		if online {
+			err = fpGrowOnline.Hit()
+		}
 		return err
 	})
 	if err != nil || online {

@@ -126,7 +126,15 @@ func (h *Host) start(ctx context.Context, op string, st agentproto.MachineStatus
 			return st, err
 		}
 	}
-	err := h.call(ctx, op, st.Machine, func(lv *libvirt.Libvirt, d libvirt.Domain) error { return lv.DomainCreate(d) })
+	err := h.call(ctx, op, st.Machine, func(lv *libvirt.Libvirt, d libvirt.Domain) error {
+		if err := fpStart.Hit(); err != nil {
+			return err
+		}
+		if err := lv.DomainCreate(d); err != nil {
+			return err
+		}
+		return fpStarted.Hit()
+	})
 	if err != nil && !fault.Is(err, fault.Conflict) { // Conflict: somebody else started it
 		return st, err
 	}

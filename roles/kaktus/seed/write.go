@@ -12,6 +12,7 @@ import (
 
 	"kowabunga/core/cloudinit"
 	"kowabunga/core/fault"
+	"kowabunga/store/failpoint"
 )
 
 const (
@@ -41,8 +42,14 @@ func Write(path, work string, docs cloudinit.Documents) (err error) {
 	if err := build(iso, filepath.Join(work, "tree"), docs); err != nil {
 		return fault.Wrap(err, fault.Internal, op)
 	}
+	if err := fpSeed.Hit(); err != nil {
+		return err
+	}
 	if err := os.Rename(iso, path); err != nil {
 		return fault.Wrap(err, fault.Internal, op)
+	}
+	if err := fpSeedMade.Hit(); err != nil {
+		return err
 	}
 	return fault.Wrap(syncDir(filepath.Dir(path)), fault.Internal, op)
 }
@@ -88,6 +95,12 @@ func build(iso, tree string, docs cloudinit.Documents) error {
 func documents(d *cloudinit.Documents) map[string]*string {
 	return map[string]*string{"user-data": &d.UserData, "meta-data": &d.MetaData, "network-config": &d.NetworkConfig}
 }
+
+// The points at which the agent's death must be harmless.
+var (
+	fpSeed     = failpoint.Register("kaktus.seed.before-rename")
+	fpSeedMade = failpoint.Register("kaktus.seed.after-rename")
+)
 
 // epoch stands for every time in the image: 1 January 1980, which all readers can show.
 var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -38,6 +38,11 @@ func (t *Turns) Take(ctx context.Context, key string) (func(), error) {
 
 	select {
 	case <-q.token:
+		if ctx.Err() != nil { // both were ready; work that was called off must not run after what undoes it
+			q.token <- struct{}{}
+			t.leave(key, q)
+			return nil, fault.From(context.Cause(ctx))
+		}
 		return sync.OnceFunc(func() {
 			q.token <- struct{}{}
 			t.leave(key, q)

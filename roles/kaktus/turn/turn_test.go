@@ -54,3 +54,21 @@ func TestGivesUpAndOthersGoOn(t *testing.T) {
 	}
 	again()
 }
+
+// A turn is never taken with a context that ended, although the turn is free: what was called off must not
+// run after the work that undoes it.
+func TestNoTurnAfterTheEnd(t *testing.T) {
+	var turns Turns
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 100 {
+		if _, err := turns.Take(ctx, "disk"); err == nil {
+			t.Fatal("the turn was taken")
+		}
+	}
+	leave, err := turns.Take(context.Background(), "disk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+}

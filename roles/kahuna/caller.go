@@ -1,0 +1,77 @@
+package kahuna
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/roles/agent/link"
+	"kowabunga/roles/kahuna/fleet"
+	"kowabunga/roles/kahuna/operate"
+)
+
+// caller lets the engine reach agents through the fleet.
+type caller struct {
+	fleet *fleet.Fleet
+	left  *sync.WaitGroup // calls nobody waits for any more; they end with the fleet
+}
+
+var _ operate.Caller = caller{}
+
+// Online tells whether an agent is connected.
+func (c caller) Online(agent model.ID) bool { return c.fleet.Live().Online(string(agent)) }
+
+type reply struct {
+	result json.RawMessage
+	err    error
+}
+
+// Call asks one of the agents. The fleet tells an agent to stop as soon as its caller's context ends. That
+// is meant for operations that were called off, not for a Kahuna that stops: what the agent does then goes
+// on, and the next Kahuna asks for its answer under the same request id.
+func (c caller) Call(ctx context.Context, call operate.Call) (json.RawMessage, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, operate.Lost{Err: fault.From(err)}
+	}
+	asking, callOff := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan reply, 1)
+	c.left.Go(func() {
+		defer callOff()
+		result, err := c.ask(asking, call)
+		done <- reply{result, err}
+	})
+	select {
+	case r := <-done:
+		return r.result, r.err
+	case <-ctx.Done():
+	}
+	if !errors.Is(context.Cause(ctx), operate.ErrCalledOff) {
+		return nil, operate.Lost{Err: fault.From(ctx.Err())}
+	}
+	callOff()
+	r := <-done
+	return r.result, r.err
+}
+
+func (c caller) ask(ctx context.Context, call operate.Call) (json.RawMessage, error) {
+	var result json.RawMessage
+	err := c.fleet.Call(ctx, texts(call.Agents), call.Method, fleet.CallOptions{Request: call.Request, Trace: call.Trace, Timeout: call.Timeout,
+		WaitOnline: 5 * time.Second, Progress: func(p agentproto.Progress) { call.Progress(p) }}, call.Args, &result)
+	if err != nil && (errors.Is(err, fleet.ErrOffline) || errors.Is(err, link.ErrLost) || ctx.Err() != nil) {
+		return nil, operate.Lost{Err: fault.From(err)}
+	}
+	return result, err
+}
+
+func texts(ids []model.ID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out
+}
