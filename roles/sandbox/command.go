@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -114,11 +116,34 @@ func next(root *cobra.Command, sum Summary) []string {
 	if sum.Dir != defaultDir() {
 		dir = " --dir " + quote(sum.Dir)
 	}
-	first := "kowabunga kahuna status --dir " + quote(place{sum.Dir}.kahuna())
+	program := invoked()
+	first := program + " kahuna status --dir " + quote(place{sum.Dir}.kahuna())
 	if found, _, err := root.Find([]string{"kompute", "list"}); err == nil && found.Name() == "list" {
-		first = "kowabunga kompute list --credentials " + quote(sum.Credentials)
+		first = program + " kompute list --credentials " + quote(sum.Credentials)
 	}
-	return []string{first, "kowabunga sandbox console " + sum.Machine + dir, "kowabunga sandbox status" + dir}
+	return []string{first, program + " sandbox console " + sum.Machine + dir, program + " sandbox status" + dir}
+}
+
+// invoked is how this program can be called again from where it was called: by its name alone only if
+// that is found.
+func invoked() string {
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return "kowabunga"
+	}
+	if path, err := exec.LookPath("kowabunga"); err == nil {
+		if found, err := os.Stat(path); err == nil && os.SameFile(self, found) {
+			return "kowabunga"
+		}
+	}
+	if strings.Contains(os.Args[0], "/") {
+		return quote(os.Args[0])
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return "kowabunga"
+	}
+	return quote(path)
 }
 
 // quote writes a path as a word of a shell.

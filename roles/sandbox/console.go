@@ -50,7 +50,7 @@ func (s *sandbox) awaitLogin(ctx context.Context, before map[string]int64) error
 	if err != nil {
 		return step.Fail(err)
 	}
-	state, err := s.state(ctx, demo)
+	state, err := s.settled(ctx, m)
 	if err != nil {
 		return step.Fail(err)
 	}
@@ -79,6 +79,23 @@ func (s *sandbox) awaitLogin(ctx context.Context, before map[string]int64) error
 		err = fault.New(fault.Unavailable, "%s did not ask for a login within %v; see: kowabunga sandbox console %s --dir %s", demo, loginWithin, demo, s.dir)
 	}
 	return step.Fail(err)
+}
+
+// settleFor is how long a machine that should run may take to do so once somebody starts it. On its way
+// it is off, then paused.
+const settleFor = 30 * time.Second
+
+// settled is what a machine does: of one that should run, what it does in the end.
+func (s *sandbox) settled(ctx context.Context, m guestMachine) (string, error) {
+	for deadline := time.Now().Add(settleFor); ; {
+		state, err := s.state(ctx, demo)
+		if err != nil || state == "Running" || !m.Run || time.Now().After(deadline) {
+			return state, err
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return state, err
+		}
+	}
 }
 
 // lookEvery is how often a console log is looked at; QEMU appends to it without telling anybody.

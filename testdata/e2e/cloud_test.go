@@ -113,14 +113,18 @@ func TestCloud(t *testing.T) {
 	c.proc.stop(t)
 }
 
-// state is the kompute's state by the SDK.
-func (c *cloud) state(id string) string {
+// state is the kompute's state by the SDK, once its host can be asked: it may be about to reconnect.
+func (c *cloud) state(id string) (state string) {
 	c.t.Helper()
-	st, _, err := c.api.KomputeAPI.ReadKomputeState(context.Background(), id).Execute()
-	if err != nil {
-		c.t.Fatalf("read the state: %v%s", err, reason(err))
-	}
-	return st.GetState()
+	eventually(c.t, "the state of the machine can be read", func() error {
+		st, _, err := c.api.KomputeAPI.ReadKomputeState(context.Background(), id).Execute()
+		if err != nil {
+			return fmt.Errorf("%w%s", err, reason(err))
+		}
+		state = st.GetState()
+		return nil
+	})
+	return state
 }
 
 // domain is the libvirt domain of the instance of this name.

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -95,16 +97,20 @@ func running(c *cloud, want bool) {
 	if got := c.domains()[c.domain(crashing)]; got != want {
 		c.t.Errorf("libvirt says running %v, want %v", got, want)
 	}
+	if want && thorough {
+		c.console(crashing, "login:")
+	}
 }
 
-var ids struct{ kompute, template string }
+// thorough waits for guests to boot and dies at every point of the store too: the soak test's way.
+var thorough bool
 
 // scenes follow a machine from its template to its end.
 func scenes() []scene {
 	ctx := context.Background()
 	made := func(c *cloud) {
 		must1(c, "create", create(c))
-		ids.kompute = c.current("kompute", crashing)
+		c.made.kompute = c.current("kompute", crashing)
 	}
 	imported := func(c *cloud) error {
 		_, answer, err := c.api.PoolAPI.CreateTemplate(ctx, c.pool).Template(*sdk.NewTemplate("crash", "file://"+c.image())).Execute()
@@ -113,42 +119,49 @@ func scenes() []scene {
 		}
 		return err
 	}
-	forget := func(c *cloud) error {
-		_, err := c.api.TemplateAPI.DeleteTemplate(ctx, ids.template).Execute()
+	// What a deletion was for is reached when the object is gone, whoever heard of it.
+	gone := func(answer *http.Response, err error) error {
+		if err != nil && answer != nil && answer.StatusCode == http.StatusNotFound {
+			return nil
+		}
 		return err
+	}
+	forget := func(c *cloud) error {
+		answer, err := c.api.TemplateAPI.DeleteTemplate(ctx, c.made.template).Execute()
+		return gone(answer, err)
 	}
 	return []scene{
 		{"import", func(*cloud) {}, imported, func(c *cloud) {
-			ids.template = c.current("template", "crash")
+			c.made.template = c.current("template", "crash")
 			must1(c, "delete template", forget(c))
 		}},
 		{"forget", func(c *cloud) {
 			must1(c, "import", imported(c))
-			ids.template = c.current("template", "crash")
+			c.made.template = c.current("template", "crash")
 		}, forget, func(*cloud) {}},
 		{"create", func(*cloud) {}, create, func(c *cloud) { running(c, true); remove(c) }},
 		{"stop", made, func(c *cloud) error {
-			_, err := c.api.KomputeAPI.StopKompute(ctx, ids.kompute).Execute()
+			_, err := c.api.KomputeAPI.StopKompute(ctx, c.made.kompute).Execute()
 			return err
 		}, func(c *cloud) { running(c, false); remove(c) }},
 		{"start", func(c *cloud) {
 			made(c)
-			_, err := c.api.KomputeAPI.StopKompute(ctx, ids.kompute).Execute()
+			_, err := c.api.KomputeAPI.StopKompute(ctx, c.made.kompute).Execute()
 			must1(c, "stop", err)
 		}, func(c *cloud) error {
-			_, err := c.api.KomputeAPI.StartKompute(ctx, ids.kompute).Execute()
+			_, err := c.api.KomputeAPI.StartKompute(ctx, c.made.kompute).Execute()
 			return err
 		}, func(c *cloud) { running(c, true); remove(c) }},
 		{"resize", made, func(c *cloud) error {
-			k, _, err := c.api.KomputeAPI.UpdateKompute(ctx, ids.kompute).Kompute(*sdk.NewKompute(crashing, 160*mib, 2, 2*gib)).Execute()
+			k, _, err := c.api.KomputeAPI.UpdateKompute(ctx, c.made.kompute).Kompute(*sdk.NewKompute(crashing, 160*mib, 2, 2*gib)).Execute()
 			if err == nil && (k.Vcpus != 2 || k.Disk != 2*gib || k.Memory != 160*mib) {
 				c.t.Errorf("the resized machine is %+v", k)
 			}
 			return err
 		}, func(c *cloud) { running(c, true); remove(c) }},
 		{"delete", made, func(c *cloud) error {
-			_, err := c.api.KomputeAPI.DeleteKompute(ctx, ids.kompute).Execute()
-			return err
+			answer, err := c.api.KomputeAPI.DeleteKompute(ctx, c.made.kompute).Execute()
+			return gone(answer, err)
 		}, func(*cloud) {}},
 	}
 }
@@ -166,6 +179,12 @@ const grace = "KOWABUNGA_KAHUNA_STOP_GRACE=1s"
 var victims = []victim{
 	{"kahuna", func(c *cloud, env ...string) {
 		c.proc.kill()
+		if env != nil {
+			// An agent waits longer and longer for a Kahuna that goes away again and again: a new one begins
+			// with short waits. It is not touched when Kahuna dies.
+			c.kaktus.kill()
+			c.launchKaktus()
+		}
 		c.server.start(append(env, grace)...)
 	}, func(c *cloud) *process { return c.proc }},
 	{"kaktus", func(c *cloud, env ...string) {
@@ -198,6 +217,7 @@ type point struct {
 func learn(c *cloud, s scene, v victim) []point {
 	c.t.Helper()
 	log := filepath.Join(c.dir, "points")
+	c.online() // the last case may have left the agent about to reconnect
 	s.before(c)
 	os.Remove(log)
 	v.restart(c, "KOWABUNGA_FAILPOINT_LOG="+log)
@@ -223,13 +243,18 @@ func learn(c *cloud, s scene, v victim) []point {
 // that what was acknowledged before is still there and that nothing is left in the end.
 func crash(c *cloud, s scene, v victim, p point) {
 	c.t.Helper()
+	c.online()
 	s.before(c)
 	canary := c.acknowledged()
 	v.restart(c, fmt.Sprintf("KOWABUNGA_FAILPOINT=%s=kill@%d", p.name, p.n))
+	c.online(v.process(c)) // a machine is only placed on a host that is there
 	answered := make(chan error, 1)
 	go func() { answered <- s.act(c) }()
 	select {
 	case <-v.process(c).ended:
+		if how, ok := v.process(c).cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || how.Signal() != syscall.SIGKILL {
+			c.t.Errorf("%s ended with %v, not killed", v.name, v.process(c).cmd.ProcessState)
+		}
 	case <-time.After(patience):
 		c.t.Errorf("%s never passed %s for the %d. time", v.name, p.name, p.n)
 	}
@@ -251,23 +276,22 @@ func crash(c *cloud, s scene, v victim, p point) {
 	c.clean(c.template)
 }
 
-var canaries int
-
 // acknowledged makes something that must not get lost.
 func (c *cloud) acknowledged() string {
 	c.t.Helper()
-	canaries++
-	return made[sdk.Team](c.t, "team")(c.api.TeamAPI.CreateTeam(context.Background()).Team(*sdk.NewTeam(fmt.Sprintf("canary-%d", canaries), []string{})).Execute()).GetId()
+	c.canaries++
+	return made[sdk.Team](c.t, "team")(c.api.TeamAPI.CreateTeam(context.Background()).Team(*sdk.NewTeam(fmt.Sprintf("canary-%d", c.canaries), []string{})).Execute()).GetId()
 }
 
 // choose takes the points to die at. The store has four in every commit; what matters there is that a
-// commit is whole, which the store's own tests hold for all, so of those a few are taken.
-func choose(points []point) []point {
+// commit is whole, which the store's own tests hold for all, so of those one each is taken, and only
+// when a machine is made or removed.
+func choose(s scene, points []point) []point {
 	seen := map[string]int{}
 	var out []point
 	for _, p := range points {
-		if strings.HasPrefix(p.name, "store.") {
-			if seen[p.name]++; seen[p.name] != 3 {
+		if strings.HasPrefix(p.name, "store.") && !thorough {
+			if seen[p.name]++; seen[p.name] != 3 || s.name != "create" && s.name != "delete" {
 				continue
 			}
 		}
@@ -276,28 +300,48 @@ func choose(points []point) []point {
 	return out
 }
 
-// Kahuna and Kaktus are killed at every journalled point of a machine's life.
+// Kahuna and Kaktus are killed at every journalled point of a machine's life. Two clouds share the work.
 func TestCrash(t *testing.T) {
 	begin := time.Now()
-	c := newCloud(t)
-	victims[0].restart(c)
+	var mu sync.Mutex
 	distinct, total := map[string]bool{}, 0
-	for _, s := range scenes() {
-		for _, v := range victims {
-			var points []point
-			c.on(t, s.name+"/"+v.name+"/learn", func() { points = choose(learn(c, s, v)) })
-			for _, p := range points {
-				at := time.Now()
-				c.on(t, fmt.Sprintf("%s/%s/%s@%d", s.name, v.name, p.name, p.n), func() { crash(c, s, v, p) })
-				t.Logf("%5.1f s  %s: %s dies at %s@%d", time.Since(at).Seconds(), s.name, v.name, p.name, p.n)
-				distinct[v.name+p.name] = true
-				total++
-			}
+	t.Run("clouds", func(t *testing.T) {
+		for _, names := range []string{"import forget create stop delete", "start resize"} {
+			t.Run(strings.ReplaceAll(names, " ", "-"), func(t *testing.T) {
+				t.Parallel()
+				c := newCloud(t)
+				victims[0].restart(c)
+				for _, s := range scenes() {
+					if !slices.Contains(strings.Fields(names), s.name) {
+						continue
+					}
+					for _, v := range victims {
+						c.crashAll(t, s, v, func(p point) {
+							mu.Lock()
+							defer mu.Unlock()
+							distinct[v.name+" "+p.name] = true
+							total++
+						})
+					}
+				}
+			})
 		}
-	}
+	})
 	t.Logf("%d crashes at %d different points in %.0f s", total, len(distinct), time.Since(begin).Seconds())
-	if total < 30 {
+	if total < 30 && !t.Failed() {
 		t.Errorf("only %d crashes, want at least 30", total)
+	}
+}
+
+// crashAll kills the victim at every point that a scene passes.
+func (c *cloud) crashAll(t *testing.T, s scene, v victim, passed func(point)) {
+	var points []point
+	c.on(t, s.name+"/"+v.name+"/learn", func() { points = choose(s, learn(c, s, v)) })
+	for _, p := range points {
+		at := time.Now()
+		c.on(t, fmt.Sprintf("%s/%s/%s@%d", s.name, v.name, p.name, p.n), func() { crash(c, s, v, p) })
+		t.Logf("%5.1f s  %s: %s dies at %s@%d", time.Since(at).Seconds(), s.name, v.name, p.name, p.n)
+		passed(p)
 	}
 }
 

@@ -45,7 +45,14 @@ var built struct {
 func program(t testing.TB) string {
 	t.Helper()
 	built.Do(func() {
-		dir := filepath.Join(os.TempDir(), fmt.Sprintf("kowabunga-e2e-%t", failpoint.Enabled))
+		cache := os.Getenv("KOWABUNGA_LAB_CACHE")
+		if cache == "" {
+			if cache, built.err = os.UserCacheDir(); built.err != nil {
+				return
+			}
+			cache = filepath.Join(cache, "kowabunga", "lab")
+		}
+		dir := filepath.Join(cache, fmt.Sprintf("e2e-failpoint-%t", failpoint.Enabled))
 		if built.err = os.MkdirAll(dir, 0o755); built.err != nil {
 			return
 		}

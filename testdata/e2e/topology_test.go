@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,10 +37,13 @@ type cloud struct {
 	net    string // the first three numbers of its /24
 	kaktus *process
 
+	made     struct{ kompute, template string } // what the scene at hand is about
+	canaries int
+
 	region, zone, agent, host, vnet, subnet, pool, template, project string
 }
 
-var clouds int
+var clouds atomic.Int32
 
 // newCloud starts the daemons; the SDK makes the rest.
 func newCloud(t testing.TB) *cloud {
@@ -48,8 +52,8 @@ func newCloud(t testing.TB) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clouds++
-	c := &cloud{t: t, dir: dir, bridge: fmt.Sprintf("kbe%d.%d", os.Getpid()%100000, clouds), net: fmt.Sprintf("10.174.%d", (os.Getpid()+clouds)%250)}
+	n := int(clouds.Add(1))
+	c := &cloud{t: t, dir: dir, bridge: fmt.Sprintf("kbe%d.%d", os.Getpid()%100000, n), net: fmt.Sprintf("10.174.%d", (os.Getpid()+n)%250)}
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, log := range []string{"kahuna.log", "kaktus.log"} {
@@ -162,10 +166,15 @@ func (c *cloud) launchKaktus(env ...string) {
 	c.kaktus = launch(c.t, "kaktus", filepath.Join(c.dir, "kaktus.log"), env, "kaktus", "serve", "--dir", filepath.Join(c.dir, "kaktus"))
 }
 
-// online waits until Kahuna knows the agent to be connected.
-func (c *cloud) online() {
+// online waits until Kahuna knows the agent to be connected, or one of the processes ends.
+func (c *cloud) online(unless ...*process) {
 	c.t.Helper()
 	eventually(c.t, "kaktus connects", func() error {
+		for _, p := range unless {
+			if !p.alive() {
+				return nil
+			}
+		}
 		st, err := c.status()
 		if err != nil {
 			return err
@@ -207,21 +216,7 @@ func (c *cloud) image() string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	from, err := os.Open(built.Path)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer from.Close()
-	to, err := os.Create(path)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if _, err := io.Copy(to, from); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := to.Close(); err != nil {
-		c.t.Fatal(err)
-	}
+	copyFile(c.t, built.Path, path)
 	return path
 }
 
@@ -249,7 +244,8 @@ func (c *cloud) gateways() {
 	})
 }
 
-// domains are all machines the private libvirt knows, by name.
+// domains are all machines with disks of this cloud that the private libvirt knows, by name, and whether
+// they run.
 func (c *cloud) domains() map[string]bool {
 	c.t.Helper()
 	conn, err := net.DialTimeout("unix", c.socket, 10*time.Second)
@@ -268,6 +264,16 @@ func (c *cloud) domains() map[string]bool {
 	}
 	out := map[string]bool{}
 	for _, d := range list {
+		definition, err := l.DomainGetXMLDesc(d, 0)
+		if libvirt.IsNotFound(err) {
+			continue // another cloud's, just removed
+		}
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if !strings.Contains(definition, c.dir+"/") {
+			continue
+		}
 		active, err := l.DomainIsActive(d)
 		out[d.Name] = err == nil && active != 0
 	}
