@@ -14,8 +14,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,15 +47,42 @@ type cloud struct {
 
 var clouds atomic.Int32
 
+// sweep removes the bridges and directories of test binaries that were killed; their daemons died with
+// them. The machines go with the libvirt that package lab takes down.
+func sweep(t testing.TB) {
+	t.Helper()
+	dead := func(name, prefix, end string) bool {
+		number, found := strings.CutPrefix(name, prefix)
+		number, _, _ = strings.Cut(number, end)
+		pid, err := strconv.Atoi(number)
+		return found && err == nil && syscall.Kill(pid, 0) == syscall.ESRCH
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if link.Type() == "bridge" && dead(link.Attrs().Name, "kbe", ".") {
+			_ = netlink.LinkDel(link)
+		}
+	}
+	for _, dir := range glob(t, os.TempDir(), "kbe2e-*") {
+		if dead(filepath.Base(dir), "kbe2e-", "-") {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
 // newCloud starts the daemons; the SDK makes the rest.
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kbe2e-")
+	sweep(t)
+	dir, err := os.MkdirTemp("", fmt.Sprintf("kbe2e-%d-", os.Getpid()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := int(clouds.Add(1))
-	c := &cloud{t: t, dir: dir, bridge: fmt.Sprintf("kbe%d.%d", os.Getpid()%100000, n), net: fmt.Sprintf("10.174.%d", (os.Getpid()+n)%250)}
+	c := &cloud{t: t, dir: dir, bridge: fmt.Sprintf("kbe%d.%d", os.Getpid(), n), net: fmt.Sprintf("10.174.%d", (os.Getpid()+n)%250)}
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, log := range []string{"kahuna.log", "kaktus.log"} {
