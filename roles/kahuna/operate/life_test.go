@@ -2,7 +2,6 @@ package operate_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -204,68 +203,5 @@ func TestNothingIsReleasedWhileAHostIsAway(t *testing.T) {
 	if n := c.store.View().Len(model.KindAdapter); n != 0 {
 		t.Errorf("%d adapters are left", n)
 	}
-	c.consistent()
-}
-
-// 64 creations at once never share an address, a MAC, a name or a unit of quota, and a refused one
-// leaves nothing.
-func TestParallelCreations(t *testing.T) {
-	c := newCloud(t)
-	const fits = 40
-	c.must("shop", "UpdateProject", map[string]string{"projectId": "shop"}, nil,
-		fmt.Sprintf(`{"name":"shop","teams":[],"regions":["%s"],"quotas":{"instances":%d}}`, c.ids["eu"], fits))
-	results := make([]<-chan result, 64)
-	for i := range results {
-		body := fmt.Sprintf(`{"name":"web-%d","vcpus":1,"memory":16777216,"disk":2097152}`, i/2*2) // every name twice
-		if i%2 == 1 {
-			body = strings.Replace(body, `"disk":2097152`, `"disk":2097153`, 1)
-		}
-		results[i] = c.background("CreateProjectZoneKompute", inShop, body)
-	}
-	created, refused := 0, map[fault.Code]int{}
-	for _, r := range results {
-		if got := <-r; got.err == nil {
-			created++
-		} else {
-			refused[fault.CodeOf(got.err)]++
-		}
-	}
-	c.settled()
-	v := c.store.View()
-	if created != 32 || refused[fault.Conflict] != 32 {
-		t.Errorf("%d created, refused %v", created, refused)
-	}
-	names, addresses, macs := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for k := range model.All[*model.Kompute](v) {
-		names[k.Name], addresses[k.IP] = true, true
-	}
-	for a := range model.All[*model.Adapter](v) {
-		macs[a.MAC] = true
-	}
-	if len(names) != created || len(addresses) != created || len(macs) != created || v.Len(model.KindAdapter) != created || v.Len(model.KindVolume) != created {
-		t.Errorf("%d machines have %d names, %d addresses, %d MACs, %d adapters, %d volumes", created, len(names), len(addresses), len(macs),
-			v.Len(model.KindAdapter), v.Len(model.KindVolume))
-	}
-	c.consistent()
-
-	// Eight more fit, whoever asks.
-	for i := range results {
-		results[i] = c.background("CreateProjectZoneKompute", inShop, fmt.Sprintf(`{"name":"more-%d","vcpus":1,"memory":16777216,"disk":2097152}`, i))
-	}
-	more, over := 0, 0
-	for _, r := range results {
-		switch got := <-r; {
-		case got.err == nil:
-			more++
-		case fault.Is(got.err, fault.Exhausted):
-			over++
-		default:
-			t.Error(got.err)
-		}
-	}
-	if created+more != fits || over != len(results)-more {
-		t.Errorf("%d and %d machines with a quota of %d; %d refused", created, more, fits, over)
-	}
-	c.settled()
 	c.consistent()
 }

@@ -59,11 +59,19 @@ var sagas = []saga{
 	{"instance.create", volumes, "CreateProjectZoneInstance", inShop, nil, func(c *cloud) string { return c.instanceBody(1, "os", "extra") }},
 	{"instance.update", machine, "UpdateInstance", map[string]string{"instanceId": "vm"}, nil, func(c *cloud) string { return c.instanceBody(2, "os", "extra") }},
 	{"instance.delete", machine, "DeleteInstance", map[string]string{"instanceId": "vm"}, nil, noBody},
-	{"instance.stop", machine, "StopInstance", map[string]string{"instanceId": "vm"}, nil, noBody},
 	{"kompute.create", func(*cloud) {}, "CreateProjectZoneKompute", inShop, nil, text(komputeBody("web"))},
 	{"kompute.update", web, "UpdateKompute", map[string]string{"komputeId": "web"}, nil, text(`{"name":"web","vcpus":2,"memory":2147483648,"disk":4294967296,"data_disk":2097152}`)},
 	{"kompute.delete", web, "DeleteKompute", map[string]string{"komputeId": "web"}, nil, noBody},
-	{"kompute.shutdown", web, "ShutdownKompute", map[string]string{"komputeId": "web"}, nil, noBody},
+}
+
+// Every power action of both kinds of machine is an operation of its own.
+func init() {
+	for _, action := range []string{"Start", "Stop", "Shutdown", "Reboot", "Reset", "Suspend", "Resume"} {
+		what := strings.ToLower(action)
+		sagas = append(sagas,
+			saga{"instance." + what, machine, action + "Instance", map[string]string{"instanceId": "vm"}, nil, noBody},
+			saga{"kompute." + what, web, action + "Kompute", map[string]string{"komputeId": "web"}, nil, noBody})
+	}
 }
 
 func (s saga) start(c *cloud) (operate.Answer, error) { return c.ask(s.op, s.path, s.query, s.body(c)) }
