@@ -24,6 +24,7 @@ func init() {
 				op.Kind = k.Name
 			}
 			op.Params = pathParams(op.Path)
+			op.Native = op.Native || k.Native
 		}
 	}
 }
@@ -50,7 +51,13 @@ func Tables() []model.Table {
 	return append(out, sessionTable, settingTable)
 }
 
-// Ops are all operations that this release has, in the order of the kinds.
+// OpsV1 are the operations of the frozen contract that this release has.
+func OpsV1() []*Op {
+	return slices.DeleteFunc(Ops(), func(op *Op) bool { return op.Native })
+}
+
+// Ops are all operations that this release has, those of API v2 alone included, in the order of the
+// kinds.
 func Ops() []*Op {
 	var out []*Op
 	for _, k := range Kinds {

@@ -45,7 +45,7 @@ func frozen(t *testing.T) contract {
 // status, or listed as missing with a reason; and nothing is declared that the contract has not.
 func TestOperationsAreThoseOfTheContract(t *testing.T) {
 	have := map[string]*catalogue.Op{}
-	for _, op := range catalogue.Ops() {
+	for _, op := range catalogue.OpsV1() {
 		if have[op.ID] != nil {
 			t.Errorf("%s is declared twice", op.ID)
 		}

@@ -16,6 +16,7 @@ type Kind struct {
 	Fields  []Field
 	Ops     []Op
 	Table   model.Table
+	Native  bool // in API v2 alone, with all its operations
 	// Internal lists struct fields that no wire field is bound to: parents and server state.
 	Internal []string
 }
@@ -56,6 +57,7 @@ type Op struct {
 	Status   int    // of success
 	Access   access.Rule
 	Index    string // for List below a parent: index of the kind to look up, by the last path parameter
+	Native   bool   // in API v2 alone: the frozen contract has no such operation
 }
 
 // Param is a path parameter.

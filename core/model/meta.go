@@ -54,10 +54,15 @@ type Meta struct {
 	Updated     time.Time `json:"updated"`
 	Name        string    `json:"name"`
 	Description string    `json:"description,omitempty"`
+	Labels      Labels    `json:"labels,omitempty"`
 	Sent        Bits      `json:"sent,omitempty"` // which wire fields the last v1 writer sent
 	Phase       Phase     `json:"phase,omitempty"`
 	Operation   ID        `json:"operation,omitempty"` // the operation behind Phase
 }
+
+// Labels are words that people sort and select objects by; API v1 does not know them. They are replaced
+// as a whole, never written into.
+type Labels map[string]string
 
 // Bits is a set of wire fields, by the stable bit number each field has in the catalogue.
 type Bits uint64

@@ -13,7 +13,7 @@ import (
 
 // routeV1 declares every operation of the frozen contract, those that this release lacks included.
 func (a *API) routeV1(t *table) {
-	for _, op := range catalogue.Ops() {
+	for _, op := range catalogue.OpsV1() {
 		t.add(catalogue.V1, BaseV1+op.Path, &method{verb: op.Method, name: op.ID, status: op.Status,
 			public: op.Access == access.Public, handle: a.handlerV1(op)})
 	}

@@ -53,9 +53,12 @@ func V1(about About) Object {
 	doc["components"] = Object{"schemas": schemas, "securitySchemes": securitySchemes()}
 	paths, tags := Object{}, []any{}
 	for _, k := range catalogue.Kinds {
+		if k.Native {
+			continue
+		}
 		tags = append(tags, Object{"name": string(k.Name), "description": k.Summary})
 	}
-	for _, op := range catalogue.Ops() {
+	for _, op := range catalogue.OpsV1() {
 		var params []any
 		for _, p := range op.Params {
 			params = append(params, pathParam(p.Name, string(p.Kind), true))

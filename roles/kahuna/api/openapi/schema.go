@@ -11,6 +11,9 @@ const idPattern = "^[0-9a-f]{24}$"
 func schemasOf(version catalogue.Version) Object {
 	out := Object{}
 	for _, k := range catalogue.Kinds {
+		if k.Native && version == catalogue.V1 {
+			continue
+		}
 		schema := objectSchema(out, k.Fields, version)
 		schema["description"] = k.Summary
 		if version == catalogue.V2 {
