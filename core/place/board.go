@@ -69,8 +69,11 @@ func (b *Board) Sync(v model.View, kind model.Kind, id model.ID) {
 }
 
 // Choose is the function Choose, answered from what the board knows. The view is asked only about the
-// zone and the pools.
+// zone and the pools. Without a board (nil) it counts on the view.
 func (b *Board) Choose(v model.View, live func(agent model.ID) bool, r Request, tr *trace.Trace) (model.ID, error) {
+	if b == nil {
+		return Choose(v, live, r, tr)
+	}
 	q, err := prepare(v, live, r)
 	if err != nil {
 		return "", err
