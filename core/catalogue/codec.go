@@ -29,7 +29,7 @@ func (k *Kind) Append(b []byte, v model.View, o model.Object, r Reader) []byte {
 	b = append(b, '{')
 	for i := range k.Fields {
 		f := &k.Fields[i]
-		if r.Version == V1 && f.Since != "" && (f.Bit < 0 || !sent.Has(f.Bit)) {
+		if r.Version == V1 && f.Since != "" {
 			continue
 		}
 		if r.Version == V1 && !f.Required && !f.Always && (f.Bit < 0 || !sent.Has(f.Bit)) && f.empty(v, o) {
@@ -45,6 +45,9 @@ func (k *Kind) Append(b []byte, v model.View, o model.Object, r Reader) []byte {
 			continue
 		}
 		b = f.write(b, v, o)
+		if r.Version == V2 && f.Name == "description" {
+			b = appendLabels(appendName(b, labelsField), o.Base().Labels)
+		}
 	}
 	if r.Version == V2 {
 		b = k.appendMeta(b, o)
@@ -111,28 +114,34 @@ func appendFields(b []byte, v model.View, fields []Field, p any, sent model.Bits
 // MaxDepth bounds the nesting of request bodies.
 const MaxDepth = 16
 
-// DecodeCreate makes a new object of the kind from a request body. Absent fields get their defaults.
-// Faults: Malformed for text that is not JSON or of the wrong type, Invalid for missing and wrong
-// values. Unknown and read-only fields are ignored.
-func (k *Kind) DecodeCreate(body []byte) (model.Object, error) {
-	o := k.Table.New()
-	for i := range k.Fields {
-		k.Fields[i].reset(o)
+// Decode makes the object that a request body of an API version describes: a new one, whose absent
+// fields get their defaults, when old is nil, else what a PUT with this body turns old into; old stays as
+// it is. Faults: Malformed for text that is not JSON or of the wrong type, Invalid for missing and wrong
+// values. Unknown and read-only fields are ignored, and so is in v1 what only v2 has.
+func (k *Kind) Decode(version Version, old model.Object, body []byte) (model.Object, error) {
+	var o model.Object
+	if old != nil {
+		o = old.Clone()
+	} else {
+		o = k.Table.New()
+		for i := range k.Fields {
+			k.Fields[i].reset(o)
+		}
 	}
-	sent, err := k.decode(o, nil, body)
+	sent, err := k.decode(version, o, old, body)
 	o.Base().Sent = sent
 	return o, err
 }
 
-// DecodeUpdate makes the object that a PUT with this body turns old into; old stays as it is.
+// DecodeCreate is Decode of a new object in API v1.
+func (k *Kind) DecodeCreate(body []byte) (model.Object, error) { return k.Decode(V1, nil, body) }
+
+// DecodeUpdate is Decode of a PUT in API v1.
 func (k *Kind) DecodeUpdate(old model.Object, body []byte) (model.Object, error) {
-	o := old.Clone()
-	sent, err := k.decode(o, old, body)
-	o.Base().Sent = sent
-	return o, err
+	return k.Decode(V1, old, body)
 }
 
-func (k *Kind) decode(o, old model.Object, body []byte) (model.Bits, error) {
+func (k *Kind) decode(version Version, o, old model.Object, body []byte) (model.Bits, error) {
 	if err := checkJSON(body); err != nil {
 		return 0, err
 	}
@@ -147,7 +156,7 @@ func (k *Kind) decode(o, old model.Object, body []byte) (model.Bits, error) {
 	var sent model.Bits
 	for i := range k.Fields {
 		f := &k.Fields[i]
-		if f.ReadOnly {
+		if f.ReadOnly || version == V1 && f.Since != "" {
 			continue
 		}
 		raw, ok := sentFields.get(f.Name)
@@ -167,6 +176,11 @@ func (k *Kind) decode(o, old model.Object, body []byte) (model.Bits, error) {
 			return 0, fault.Bad(f.Name, "is required")
 		case old != nil && f.Replace:
 			f.reset(o)
+		}
+	}
+	if raw, ok := sentFields.get(labelsField); ok && version == V2 {
+		if o.Base().Labels, err = readLabels(raw); err != nil {
+			return 0, err
 		}
 	}
 	return sent, nil

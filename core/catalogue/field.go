@@ -45,7 +45,7 @@ type Field struct {
 	Default   any // string, int64, float64, bool, []string or nil
 	Min, Max  int64
 	Ref       model.Kind // the value or every item is an id of this kind
-	Since     string     // first API version that has it; empty means 0.53.2
+	Since     string     // first API version that has it, "v2"; empty means 0.53.2. API v1 neither shows nor takes later ones
 
 	// write appends the value; empty tells whether it is the zero value.
 	write func(b []byte, v model.View, p any) []byte

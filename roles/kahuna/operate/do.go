@@ -116,20 +116,21 @@ func shown(op *catalogue.Op) model.Kind {
 // refers to.
 func decode(d model.Draft, r Request, policy gate.Policy, target model.Object) (model.Object, error) {
 	kind := catalogue.Of(r.Op.Kind)
-	var object model.Object
+	version := catalogue.V2
+	if r.V1 {
+		version = catalogue.V1
+	}
+	var object, old model.Object
 	var err error
 	switch r.Op.Verb {
 	case catalogue.Create:
-		object, err = kind.DecodeCreate(r.Body)
+		object, err = kind.Decode(version, nil, r.Body)
 	case catalogue.Update:
-		object, err = kind.DecodeUpdate(target, r.Body)
+		old = target
+		object, err = kind.Decode(version, old, r.Body)
 	}
 	if err != nil {
 		return nil, err
-	}
-	var old model.Object
-	if r.Op.Verb == catalogue.Update {
-		old = target
 	}
 	return object, policy.Check(d, r.Who, r.Op, r.Path, gate.Sent{Query: r.Query, Old: old, New: object})
 }

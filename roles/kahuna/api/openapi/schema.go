@@ -51,6 +51,8 @@ func addMeta(p Object, k *catalogue.Kind) {
 	stamp := Object{"type": "string", "format": "date-time", "readOnly": true}
 	p["kind"] = Object{"type": "string", "const": string(k.Name), "readOnly": true}
 	p["created"], p["updated"] = stamp, stamp
+	p["labels"] = Object{"type": "object", "description": "words to sort and select by; sent, they replace all there were", "maxProperties": int64(catalogue.MaxLabels),
+		"additionalProperties": Object{"type": "string", "maxLength": int64(catalogue.MaxLabelValue)}}
 	p["version"] = Object{"type": "integer", "format": "int64", "readOnly": true, "description": "journal index of the last change"}
 	p["phase"] = Object{"type": "string", "readOnly": true, "enum": []any{"ready", string(model.Creating), string(model.Updating), string(model.Deleting)}}
 	p["operation"] = Object{"type": "string", "readOnly": true, "description": "the operation behind a phase other than ready"}
