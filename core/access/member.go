@@ -56,6 +56,20 @@ func ProjectOf(v model.View, o model.Object) model.ID {
 		return o.Project
 	case *model.Volume:
 		return o.Project
+	case *model.Kawaii:
+		return o.Project
+	case *model.IPsec:
+		if k, ok := model.Find[*model.Kawaii](v, o.Kawaii); ok {
+			return k.Project
+		}
+	case *model.Konvey:
+		return o.Project
+	case *model.Node:
+		return o.Project
+	case *model.Kylo:
+		return o.Project
+	case *model.Record:
+		return o.Project
 	case *model.Subnet:
 		return o.Project
 	case *model.Adapter:
@@ -77,11 +91,14 @@ func Manages(v model.View, who Identity, o model.Object) bool {
 }
 
 // ShowSecrets tells whether the secret fields of an object are shown to the caller; to others they stand
-// empty. A project's are for who manages it, a pool's for superAdmins.
+// empty. A project's and those in it are for who manages it, a pool's for superAdmins.
 func ShowSecrets(v model.View, who Identity, o model.Object) bool {
 	if who.SuperAdmin() {
 		return true
 	}
-	p, ok := o.(*model.Project)
-	return ok && Manages(v, who, p)
+	switch o.(type) {
+	case *model.Project, *model.IPsec:
+		return Manages(v, who, o)
+	}
+	return false
 }

@@ -18,9 +18,14 @@ func Visible(v model.View, who Identity, o model.Object) bool {
 	return s.referred(o)
 }
 
-// Hidden tells whether API v1 must not know of an object yet, whoever asks: creation is synchronous
-// there, so an object that is still being made does not exist.
-func Hidden(o model.Object) bool { return o.Base().Phase == model.Creating }
+// Hidden tells whether API v1 must not know of an object, whoever asks: creation is synchronous there, so
+// one that is still being made does not exist, and the adapters of services are no objects there.
+func Hidden(o model.Object) bool {
+	if a, ok := o.(*model.Adapter); ok && a.Service != "" {
+		return true
+	}
+	return o.Base().Phase == model.Creating
+}
 
 // Acquainted tells whether the caller shares a team with a user. API v2 shows him the names of such
 // users; in v1 they do not exist for him.
@@ -84,6 +89,18 @@ func direct(v model.View, who Identity, o model.Object) (yes, settled bool) {
 		return Member(v, who, o.Project), true
 	case *model.Volume:
 		return Member(v, who, o.Project), true
+	case *model.Kawaii:
+		return Member(v, who, o.Project), true
+	case *model.IPsec:
+		return Member(v, who, ProjectOf(v, o)), true
+	case *model.Konvey:
+		return Member(v, who, o.Project), true
+	case *model.Node:
+		return Member(v, who, o.Project), true
+	case *model.Kylo:
+		return Member(v, who, o.Project), true
+	case *model.Record:
+		return Member(v, who, o.Project), true // a region's are the installation's
 	case *operation.Operation:
 		return Member(v, who, o.Project), true
 	case *model.Team:
@@ -94,7 +111,7 @@ func direct(v model.View, who Identity, o model.Object) (yes, settled bool) {
 		return who.User != "" && o.User == who.User, true
 	case *model.Session:
 		return who.User != "" && o.User == who.User, true
-	case *model.Adapter, *model.Subnet, *model.VNet, *model.Pool, *model.Template:
+	case *model.Adapter, *model.Subnet, *model.VNet, *model.Pool, *model.Template, *model.NFS:
 		return false, false
 	}
 	return false, true // hosts and agents, and every kind nobody thought of here
@@ -114,6 +131,8 @@ func (s *Scope) referred(o model.Object) bool {
 	case *model.Template:
 		p, ok := model.Find[*model.Pool](s.v, o.Pool)
 		return ok && s.uses(p.Region) || s.reaches(model.KindTemplate, o.ID)
+	case *model.NFS:
+		return s.uses(o.Region) || s.reaches(model.KindNFS, o.ID)
 	}
 	return false
 }
@@ -196,6 +215,11 @@ func references(v model.View, who Identity) iter.Seq[reference] {
 					if s, ok := model.Find[*model.Subnet](v, a.Subnet); ok && !segment(s) {
 						return
 					}
+				}
+			}
+			for k := range model.By[*model.Kylo](v, "project", p.ID) {
+				if !yield(reference{model.KindNFS, k.NFS}) {
+					return
 				}
 			}
 			for d := range model.By[*model.Volume](v, "project", p.ID) {

@@ -102,7 +102,7 @@ func integers[T any](name string, bit int, at func(*T) *[]int64, options ...Opti
 	f := field(name, bit, Array, options)
 	f.Items = Integer
 	bindSlice(&f, at, func(b []byte, _ model.View, n *int64) []byte { return strconv.AppendInt(b, *n, 10) },
-		func(raw []byte, path string) (int64, error) { return readInteger(&Field{}, raw, path) },
+		func(raw []byte, path string) (int64, error) { return readInteger(&Field{Enum: f.Enum}, raw, path) },
 		func(a, b int64) bool { return a == b })
 	return f
 }
@@ -114,6 +114,9 @@ func objects[T, U any](name string, bit int, schema string, at func(*T) *[]U, fi
 	bindSlice(&f, at, func(b []byte, v model.View, u *U) []byte { return appendFields(b, v, fields, u, ^model.Bits(0)) },
 		func(raw []byte, path string) (U, error) {
 			var u U
+			for i := range fields {
+				fields[i].reset(&u)
+			}
 			return u, readFields(fields, &u, raw, path)
 		}, func(a, b U) bool { return sameFields(fields, &a, &b) })
 	return f
@@ -133,8 +136,17 @@ func bindSlice[T, U any](f *Field, at func(*T) *[]U, write func([]byte, model.Vi
 	f.empty = func(_ model.View, p any) bool { return len(*at(p.(*T))) == 0 }
 	f.same = func(a, b any) bool { return slices.EqualFunc(*at(a.(*T)), *at(b.(*T)), same) }
 	f.address = func(p any) any { return at(p.(*T)) }
-	f.reset = func(p any) { *at(p.(*T)) = nil }
+	def, _ := f.Default.([]U)
+	f.reset = func(p any) { *at(p.(*T)) = slices.Clone(def) }
+	single := f.Single
 	f.read = func(p any, raw []byte, path string) error {
+		if single && len(raw) > 0 && raw[0] == '{' {
+			u, err := read(raw, path)
+			if err == nil {
+				*at(p.(*T)) = []U{u}
+			}
+			return err
+		}
 		items, err := splitArray(raw, path)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 var Kinds = []*Kind{
 	&region, &zone, &agentKind, &token, &kaktus, &vnet, &subnet, &adapter, &pool, &template,
 	&volume, &team, &user, &project, &instance, &kompute,
+	&kiwi, &nfs, &kylo, &record, &kawaii, &ipsec, &konvey, &node,
 }
 
 var byName = map[model.Kind]*Kind{}

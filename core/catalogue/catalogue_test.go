@@ -112,6 +112,9 @@ func reflectStatus(n int) string {
 func TestFieldsAreThoseOfTheContract(t *testing.T) {
 	c := frozen(t)
 	for _, k := range catalogue.Kinds {
+		if k.Native {
+			continue
+		}
 		want := c.Schemas[k.Schema].Fields
 		for i := range k.Fields {
 			f := &k.Fields[i]

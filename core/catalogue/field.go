@@ -42,7 +42,9 @@ type Field struct {
 	Bytes     bool // a size in bytes, for people shown with a unit
 	Column    bool // shown in the CLI's default table
 	Enum      []string
-	Default   any // string, int64, float64, bool, []string or nil
+	Spellings map[string]string // other words for values of Enum, taken in requests
+	Single    bool              // of an Array: one item may stand for a list of it in requests
+	Default   any               // string, int64, float64, bool, []int64 or nil
 	Min, Max  int64
 	Ref       model.Kind // the value or every item is an id of this kind
 	Since     string     // first API version that has it, "v2"; empty means 0.53.2. API v1 neither shows nor takes later ones
@@ -76,10 +78,21 @@ var (
 	Secret    Option = func(f *Field) { f.Secret = true }
 	Bytes     Option = func(f *Field) { f.Bytes = true }
 	Column    Option = func(f *Field) { f.Column = true }
+	Single    Option = func(f *Field) { f.Single = true }
 )
 
 // Enum restricts a string to the listed values.
 func Enum(values ...string) Option { return func(f *Field) { f.Enum = values } }
+
+// Spelt takes other words for the values of an enumeration: of the pairs the first means the second.
+func Spelt(pairs ...string) Option {
+	return func(f *Field) {
+		f.Spellings = map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			f.Spellings[pairs[i]] = pairs[i+1]
+		}
+	}
+}
 
 // Default is the value of an absent field.
 func Default(value any) Option { return func(f *Field) { f.Default = value } }

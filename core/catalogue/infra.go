@@ -39,7 +39,7 @@ var region = Kind{
 	Fields: common(func(o *model.Region) *model.Meta { return &o.Meta },
 		str("domain", bitOwn, func(o *model.Region) *string { return &o.Domain }, Lenient, Column, Doc("DNS domain of the region's own records")),
 	),
-	Internal: []string{"DefaultPool"},
+	Internal: []string{"DefaultPool", "DefaultNFS"},
 	Ops:      crud("Region", "region", "ListRegions", root, readAnyone),
 }
 

@@ -176,6 +176,9 @@ func readString(f *Field, raw []byte, path string) (string, error) {
 	if err != nil {
 		return "", malformed(path, "must be text")
 	}
+	if meant, ok := f.Spellings[s]; ok {
+		s = meant
+	}
 	if len(f.Enum) > 0 && !slices.Contains(f.Enum, s) {
 		return "", fault.Bad(path, "%q is none of %v", s, f.Enum)
 	}
@@ -194,6 +197,9 @@ func readInteger(f *Field, raw []byte, path string) (int64, error) {
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil {
 		return 0, malformed(path, "must be a whole number")
+	}
+	if len(f.Enum) > 0 && !slices.Contains(f.Enum, strconv.FormatInt(n, 10)) {
+		return 0, fault.Bad(path, "%d is none of %v", n, f.Enum)
 	}
 	if f.Max > f.Min && (n < f.Min || n > f.Max) {
 		return 0, fault.Bad(path, "%d is outside %d to %d", n, f.Min, f.Max)

@@ -25,8 +25,10 @@ type Kind struct {
 type Parent struct {
 	Kind  model.Kind
 	Param string // path parameter, e.g. "regionId"
-	Of    func(model.Object) model.ID
-	Set   func(model.Object, model.ID)
+	// Optional tells that an object may have none: of a kind created under several paths, some.
+	Optional bool
+	Of       func(model.Object) model.ID
+	Set      func(model.Object, model.ID)
 }
 
 // Verb is what an operation does with objects of its kind.

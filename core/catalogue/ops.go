@@ -85,13 +85,23 @@ func parent[T any](kind model.Kind, param string, at func(*T) *model.ID) Parent 
 	}
 }
 
+// maybe makes a parent optional.
+func maybe(p Parent) Parent {
+	p.Optional = true
+	return p
+}
+
 // pathParams finds the {param}s of a path and what kinds they are ids of.
 func pathParams(path string) []Param {
 	var out []Param
 	for _, segment := range strings.Split(path, "/") {
 		if name, ok := strings.CutPrefix(segment, "{"); ok {
 			name = strings.TrimSuffix(name, "}")
-			out = append(out, Param{Name: name, Kind: model.Kind(strings.TrimSuffix(name, "Id"))})
+			kind := model.Kind(strings.TrimSuffix(name, "Id"))
+			if kind == "KawaiiIpSec" { // the one parameter that is not named like its kind
+				kind = model.KindIPsec
+			}
+			out = append(out, Param{Name: name, Kind: kind})
 		}
 	}
 	return out

@@ -50,13 +50,17 @@ func init() {
 	initInfraTables()
 	initTenantTables()
 	initPeopleTables()
+	initShareTables()
+	initServiceTables()
 }
 
 func initInfraTables() {
 	region.Table = model.Table{Kind: model.KindRegion, New: func() model.Object { return new(model.Region) },
 		Unique: []model.Index{names},
 		Refs: []model.Ref{{Field: "default pool", To: model.KindPool, IDs: id(func(o *model.Region) model.ID { return o.DefaultPool }), OnDelete: model.Detach,
-			Drop: func(o model.Object, _ model.ID) { o.(*model.Region).DefaultPool = "" }}},
+			Drop: func(o model.Object, _ model.ID) { o.(*model.Region).DefaultPool = "" }},
+			{Field: "default nfs", To: model.KindNFS, IDs: id(func(o *model.Region) model.ID { return o.DefaultNFS }), OnDelete: model.Detach,
+				Drop: func(o model.Object, _ model.ID) { o.(*model.Region).DefaultNFS = "" }}},
 	}
 	zone.Table = model.Table{Kind: model.KindZone, New: func() model.Object { return new(model.Zone) },
 		Unique:  []model.Index{names},
@@ -130,7 +134,8 @@ func initTenantTables() {
 				return keys
 			})},
 		Indexes: []model.Index{index("subnet", func(o *model.Adapter) model.ID { return o.Subnet }),
-			index("kompute", func(o *model.Adapter) model.ID { return o.Kompute })},
+			index("kompute", func(o *model.Adapter) model.ID { return o.Kompute }),
+			index("service", func(o *model.Adapter) model.ID { return o.Service })},
 		Refs: []model.Ref{{Field: "subnet", To: model.KindSubnet, IDs: id(func(o *model.Adapter) model.ID { return o.Subnet })},
 			{Field: "kompute", To: model.KindKompute, IDs: id(func(o *model.Adapter) model.ID { return o.Kompute })}},
 	}

@@ -47,7 +47,9 @@ var project = Kind{
 		Query: []Query{{Name: "subnetSize", Type: Integer, Default: "26", Doc: "prefix length of its private subnet in each region, 17 to 32"}}},
 		Op{ID: "ListProjects", Verb: List, Method: "GET", Path: "/project", Response: "[]string", Status: 200, Access: access.Authenticated,
 			Query: []Query{{Name: "subnetSize", Type: Integer, Doc: "has no effect on lists"}}},
-		rud("Project", "project", access.Read, access.Manage, access.Admin)),
+		rud("Project", "project", access.Read, access.Manage, access.Admin),
+		action("ReadProjectCost", "cost", "GET", "/project/{projectId}/cost", "Cost", readRule),
+		action("ReadProjectUsage", "usage", "GET", "/project/{projectId}/usage", "ProjectResources", readRule)),
 }
 
 func privateSubnets() Field {
@@ -87,7 +89,7 @@ var adapter = Kind{
 		list("addresses", bitOwn+1, func(o *model.Adapter) *[]string { return &o.Addresses }, Replace, Always, Column, Doc("IPv4 addresses inside the subnet")),
 		boolean("reserved", bitOwn+2, func(o *model.Adapter) *bool { return &o.Reserved }, Always, Doc("whether the MAC may be shared")),
 	),
-	Internal: []string{"Subnet", "Kompute"},
+	Internal: []string{"Subnet", "Kompute", "Service"},
 	Ops: ops(Op{ID: "CreateAdapter", Verb: Create, Method: "POST", Path: "/subnet/{subnetId}/adapter", Request: "Adapter", Response: "Adapter", Status: 201, Access: access.Manage,
 		Query: []Query{{Name: "assignIP", Type: Boolean, Doc: "give it the lowest free address"}}},
 		Op{ID: "ListAdapters", Verb: List, Method: "GET", Path: "/adapter", Response: "[]string", Status: 200, Access: access.Authenticated},

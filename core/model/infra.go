@@ -25,6 +25,7 @@ type Region struct {
 	Meta
 	Domain      string `json:"domain"`
 	DefaultPool ID     `json:"defaultPool,omitempty"`
+	DefaultNFS  ID     `json:"defaultNfs,omitempty"`
 }
 
 // Zone is a subset of a region that fails on its own.

@@ -53,6 +53,7 @@ type Adapter struct {
 	Addresses []string `json:"addresses,omitempty"`
 	Reserved  bool     `json:"reserved,omitempty"` // its MAC may be shared
 	Kompute   ID       `json:"kompute,omitempty"`  // set when it came with a Kompute and goes with it
+	Service   ID       `json:"service,omitempty"`  // set when it came with a Kawaii or Konvey and goes with it
 }
 
 // Volume is a disk of a project.

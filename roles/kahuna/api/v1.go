@@ -107,14 +107,9 @@ func (a *API) listV1(op *catalogue.Op) func(*call) error {
 				return err
 			}
 		}
-		if len(op.Query) > 0 {
-			q, err := values(c.r)
-			if err == nil {
-				_, err = query(q, op.Query)
-			}
-			if err != nil {
-				return err
-			}
+		narrow, err := narrowedBy(c, k, op)
+		if err != nil {
+			return err
 		}
 		objects := v.All(op.Kind)
 		if op.Index != "" {
@@ -133,7 +128,7 @@ func (a *API) listV1(op *catalogue.Op) func(*call) error {
 					continue next
 				}
 			}
-			if !scope.Visible(o) {
+			if !scope.Visible(o) || narrow != nil && !narrow(o) {
 				continue
 			}
 			if len(b) > 1 {
@@ -145,6 +140,31 @@ func (a *API) listV1(op *catalogue.Op) func(*call) error {
 		c.json(op.Status, c.buffer)
 		return nil
 	}
+}
+
+// narrowedBy reads the query of a list: parameters that name a parent leave its children. nil leaves all.
+func narrowedBy(c *call, k *catalogue.Kind, op *catalogue.Op) (func(model.Object) bool, error) {
+	if len(op.Query) == 0 {
+		return nil, nil
+	}
+	sent, err := values(c.r)
+	if err != nil {
+		return nil, err
+	}
+	q, err := query(sent, op.Query)
+	if err != nil {
+		return nil, err
+	}
+	var narrow func(model.Object) bool
+	for i := range op.Query {
+		for j := range k.Parents {
+			id := q.ID(op.Query[i].Name)
+			if of := k.Parents[j].Of; op.Query[i].Ref == k.Parents[j].Kind && id != "" {
+				narrow = func(o model.Object) bool { return of(o) == id }
+			}
+		}
+	}
+	return narrow, nil
 }
 
 // changeV1 hands a write to the engine, waits for its end and answers the finished object.

@@ -57,7 +57,7 @@ func (a *API) routeV2(t *table) {
 	for _, op := range catalogue.Ops() {
 		r := a.resources[op.Kind]
 		suffix, served := openapi.Below(op)
-		if !served {
+		if !served || op.Verb == catalogue.Create && op != creations(r.kind)[0] {
 			continue
 		}
 		for _, segment := range []string{r.kind.Plural, string(r.kind.Name)} {
@@ -77,13 +77,24 @@ func (a *API) routeV2(t *table) {
 	get("/missing", "v2.Missing", a.missing)
 }
 
+// creations are the operations that create objects of a kind.
+func creations(k *catalogue.Kind) []*catalogue.Op {
+	var out []*catalogue.Op
+	for i := range k.Ops {
+		if k.Ops[i].Verb == catalogue.Create {
+			out = append(out, &k.Ops[i])
+		}
+	}
+	return out
+}
+
 // handler serves an operation of the catalogue.
 func (r *resource) handler(op *catalogue.Op) func(*call) error {
 	switch {
 	case op.Verb == catalogue.List:
 		return r.list
 	case op.Verb == catalogue.Create:
-		return r.create(op)
+		return r.create(creations(r.kind))
 	case op.Verb == catalogue.Read:
 		return r.read
 	case op.Action == "caps":

@@ -12,8 +12,9 @@ import (
 )
 
 // create makes an object. Its parents are query parameters named by their kinds, each an id or a name:
-// POST /api/v2/komputes?project=web&zone=eu-a.
-func (r *resource) create(op *catalogue.Op) func(*call) error {
+// POST /api/v2/komputes?project=web&zone=eu-a. Of a kind that can be created under several paths, the
+// parents that are named choose one.
+func (r *resource) create(ops []*catalogue.Op) func(*call) error {
 	return func(c *call) error {
 		v := r.api.Views.View()
 		q, err := values(c.r)
@@ -24,16 +25,31 @@ func (r *resource) create(op *catalogue.Op) func(*call) error {
 		if err != nil {
 			return err
 		}
+		op := ops[0]
+		for _, other := range ops[1:] {
+			if absent(op, within) != "" && absent(other, within) == "" {
+				op = other
+			}
+		}
+		if kind := absent(op, within); kind != "" {
+			return fault.Bad(string(kind), "is required as a query parameter: id or name of the %s", kind)
+		}
 		path := make(map[string]model.ID, len(op.Params))
 		for _, p := range op.Params {
-			id := within[p.Kind]
-			if id == "" {
-				return fault.Bad(string(p.Kind), "is required as a query parameter: id or name of the %s", p.Kind)
-			}
-			path[p.Name] = id
+			path[p.Name] = within[p.Kind]
 		}
 		return r.carryOut(c, op, v, q, path, "")
 	}
+}
+
+// absent is the first parent of a creation that is not named, empty when all are.
+func absent(op *catalogue.Op, within map[model.Kind]model.ID) model.Kind {
+	for _, p := range op.Params {
+		if within[p.Kind] == "" {
+			return p.Kind
+		}
+	}
+	return ""
 }
 
 // change serves PUT, DELETE and actions on one object, by id or name.

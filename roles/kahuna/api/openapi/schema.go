@@ -1,6 +1,8 @@
 package openapi
 
 import (
+	"strconv"
+
 	"kowabunga/core/catalogue"
 	"kowabunga/core/model"
 )
@@ -119,9 +121,17 @@ func fieldSchema(all Object, f *catalogue.Field, version catalogue.Version) Obje
 	if len(f.Enum) > 0 {
 		var values []any
 		for _, v := range f.Enum {
+			if n, err := strconv.Atoi(v); err == nil && (f.Type == catalogue.Integer || f.Items == catalogue.Integer) {
+				values = append(values, n)
+				continue
+			}
 			values = append(values, v)
 		}
-		s["enum"] = values
+		if items, ok := s["items"].(Object); ok {
+			items["enum"] = values
+		} else {
+			s["enum"] = values
+		}
 	}
 	return s
 }

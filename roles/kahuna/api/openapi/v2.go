@@ -39,6 +39,9 @@ func V2(about About) Object {
 			continue
 		}
 		k := catalogue.Of(op.Kind)
+		if path, taken := paths["/"+k.Plural+suffix].(Object); taken && path[strings.ToLower(op.Method)] != nil {
+			continue // one creation stands for those under several paths
+		}
 		place(paths, "/"+k.Plural+suffix, op.Method, native(op, k, schemas))
 	}
 	tags = append(tags, Object{"name": "work", "description": "Operations, events and explanations."})
@@ -60,7 +63,7 @@ func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
 			params = append(params, param(string(p.Kind), "only those of this "+string(p.Kind)+", by id or name"))
 		case catalogue.Create:
 			o := param(string(p.Kind), "where it is created, by id or name")
-			o["required"] = true
+			o["required"] = !p.Optional
 			params = append(params, o)
 		}
 	}

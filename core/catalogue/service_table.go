@@ -1,0 +1,105 @@
+package catalogue
+
+import (
+	"kowabunga/core/model"
+)
+
+func initShareTables() {
+	kiwi.Table = model.Table{Kind: model.KindKiwi, New: func() model.Object { return new(model.Kiwi) },
+		Unique: []model.Index{names},
+		Indexes: []model.Index{index("region", func(o *model.Kiwi) model.ID { return o.Region }),
+			indexes("agent", func(o *model.Kiwi) []model.ID { return o.Agents })},
+		Refs: []model.Ref{{Field: "region", To: model.KindRegion, IDs: id(func(o *model.Kiwi) model.ID { return o.Region })},
+			{Field: "agents", To: model.KindAgent, IDs: ids(func(o *model.Kiwi) []model.ID { return o.Agents })}},
+	}
+	nfs.Table = model.Table{Kind: model.KindNFS, New: func() model.Object { return new(model.NFS) },
+		Unique: []model.Index{names},
+		Indexes: []model.Index{index("region", func(o *model.NFS) model.ID { return o.Region }),
+			index("pool", func(o *model.NFS) model.ID { return o.Pool })},
+		Refs: []model.Ref{{Field: "region", To: model.KindRegion, IDs: id(func(o *model.NFS) model.ID { return o.Region })},
+			{Field: "pool", To: model.KindPool, IDs: id(func(o *model.NFS) model.ID { return o.Pool })}},
+	}
+	kylo.Table = model.Table{Kind: model.KindKylo, New: func() model.Object { return new(model.Kylo) },
+		Unique: []model.Index{names, key("export", func(o *model.Kylo) []string { return []string{string(o.NFS) + "|" + decimal(o.ExportID)} })},
+		Indexes: []model.Index{index("project", func(o *model.Kylo) model.ID { return o.Project }),
+			index("region", func(o *model.Kylo) model.ID { return o.Region }),
+			index("nfs", func(o *model.Kylo) model.ID { return o.NFS })},
+		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Kylo) model.ID { return o.Project })},
+			{Field: "region", To: model.KindRegion, IDs: id(func(o *model.Kylo) model.ID { return o.Region })},
+			{Field: "nfs", To: model.KindNFS, IDs: id(func(o *model.Kylo) model.ID { return o.NFS })}},
+	}
+	record.Table = model.Table{Kind: model.KindRecord, New: func() model.Object { return new(model.Record) },
+		Unique: []model.Index{{Name: "name", Field: "name", Keys: func(o model.Object) []string {
+			return []string{o.(*model.Record).Domain + "|" + foldEmail(o.Base().Name)}
+		}}},
+		Indexes: []model.Index{index("project", func(o *model.Record) model.ID { return o.Project }),
+			index("region", func(o *model.Record) model.ID { return o.Region })},
+		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Record) model.ID { return o.Project })},
+			{Field: "region", To: model.KindRegion, IDs: id(func(o *model.Record) model.ID { return o.Region })}},
+	}
+}
+
+func initServiceTables() {
+	kawaii.Table = model.Table{Kind: model.KindKawaii, New: func() model.Object { return new(model.Kawaii) },
+		Unique: []model.Index{names,
+			{Name: "place", Field: "regionId", Keys: func(o model.Object) []string {
+				k := o.(*model.Kawaii)
+				return []string{string(k.Project) + "|" + string(k.Region)}
+			}}},
+		Indexes: []model.Index{index("project", func(o *model.Kawaii) model.ID { return o.Project }),
+			index("region", func(o *model.Kawaii) model.ID { return o.Region }),
+			indexes("peer", func(o *model.Kawaii) []model.ID {
+				var out []model.ID
+				for i := range o.Peerings {
+					out = append(out, o.Peerings[i].Subnet)
+				}
+				return out
+			})},
+		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Kawaii) model.ID { return o.Project })},
+			{Field: "region", To: model.KindRegion, IDs: id(func(o *model.Kawaii) model.ID { return o.Region })},
+			{Field: "public subnet", To: model.KindSubnet, IDs: id(func(o *model.Kawaii) model.ID { return o.PublicSubnet })},
+			{Field: "vpc_peerings", To: model.KindSubnet, IDs: ids(func(o *model.Kawaii) []model.ID {
+				var out []model.ID
+				for i := range o.Peerings {
+					out = append(out, o.Peerings[i].Subnet)
+				}
+				return out
+			})}},
+	}
+	ipsec.Table = model.Table{Kind: model.KindIPsec, New: func() model.Object { return new(model.IPsec) },
+		Unique: []model.Index{
+			{Name: "name", Field: "name", Keys: func(o model.Object) []string { return []string{string(o.(*model.IPsec).Kawaii) + "|" + o.Base().Name} }},
+			{Name: "remote", Field: "remote_ip", Keys: func(o model.Object) []string {
+				return []string{string(o.(*model.IPsec).Kawaii) + "|" + o.(*model.IPsec).RemoteIP}
+			}},
+			{Name: "xfrm", Keys: func(o model.Object) []string {
+				return []string{string(o.(*model.IPsec).Kawaii) + "|" + decimal(o.(*model.IPsec).XFRMID)}
+			}}},
+		Indexes: []model.Index{index("kawaii", func(o *model.IPsec) model.ID { return o.Kawaii })},
+		Refs:    []model.Ref{{Field: "kawaii", To: model.KindKawaii, IDs: id(func(o *model.IPsec) model.ID { return o.Kawaii })}},
+		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.IPsec).PreSharedKey} },
+	}
+	konvey.Table = model.Table{Kind: model.KindKonvey, New: func() model.Object { return new(model.Konvey) },
+		Unique: []model.Index{names},
+		Indexes: []model.Index{index("project", func(o *model.Konvey) model.ID { return o.Project }),
+			index("region", func(o *model.Konvey) model.ID { return o.Region }),
+			index("zone", func(o *model.Konvey) model.ID { return o.Zone })},
+		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Konvey) model.ID { return o.Project })},
+			{Field: "region", To: model.KindRegion, IDs: id(func(o *model.Konvey) model.ID { return o.Region })},
+			{Field: "zone", To: model.KindZone, IDs: id(func(o *model.Konvey) model.ID { return o.Zone })},
+			{Field: "vip", To: model.KindAdapter, IDs: id(func(o *model.Konvey) model.ID { return o.Adapter })}},
+	}
+	node.Table = model.Table{Kind: model.KindNode, New: func() model.Object { return new(model.Node) },
+		Unique: []model.Index{names},
+		Indexes: []model.Index{index("project", func(o *model.Node) model.ID { return o.Project }),
+			index("zone", func(o *model.Node) model.ID { return o.Zone }),
+			index("kaktus", func(o *model.Node) model.ID { return o.Kaktus }),
+			index("owner", func(o *model.Node) model.ID { return o.Owner })},
+		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Node) model.ID { return o.Project })},
+			{Field: "zone", To: model.KindZone, IDs: id(func(o *model.Node) model.ID { return o.Zone })},
+			{Field: "kaktus", To: model.KindKaktus, IDs: id(func(o *model.Node) model.ID { return o.Kaktus })},
+			{Field: "adapter", To: model.KindAdapter, IDs: ids(func(o *model.Node) []model.ID { return []model.ID{o.Adapter, o.Public} })}},
+	}
+}
+
+func decimal(n int64) string { return string(appendUint(nil, uint64(max(n, 0)))) }
