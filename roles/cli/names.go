@@ -104,15 +104,32 @@ func placeFlags(cmd *cobra.Command, k *catalogue.Kind, text string, must bool) *
 	p := &place{kind: k}
 	for i := range k.Parents {
 		parent := k.Parents[i].Kind
+		if must && asParameter(k, parent) {
+			p.refs = append(p.refs, new(string))
+			continue
+		}
 		ref := cmd.Flags().String(string(parent), "", "`"+upper(parent)+"` "+text)
 		p.refs = append(p.refs, ref)
 		group(cmd, "Place", string(parent))
 		_ = cmd.RegisterFlagCompletionFunc(string(parent), completeFlag(catalogue.Of(parent), false))
-		if must {
+		if must && !k.Parents[i].Optional {
 			_ = cmd.Flags().SetAnnotation(string(parent), requiredKey, nil)
 		}
 	}
 	return p
+}
+
+// asParameter tells whether creations name this parent by a query parameter of their own, for which there
+// is a flag already.
+func asParameter(k *catalogue.Kind, parent model.Kind) bool {
+	for i := range k.Ops {
+		for _, q := range k.Ops[i].Query {
+			if k.Ops[i].Verb == catalogue.Create && q.Ref == parent {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // query is the parents that were named, as API v2 takes them.

@@ -120,7 +120,7 @@ func createCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 func (s *fields) complete(k *catalogue.Kind, doc *form.Document, q url.Values) error {
 	var missing []string
 	for i := range k.Parents {
-		if parent := string(k.Parents[i].Kind); q.Get(parent) == "" {
+		if parent := string(k.Parents[i].Kind); q.Get(parent) == "" && !k.Parents[i].Optional {
 			missing = append(missing, "--"+parent)
 		}
 	}
