@@ -58,7 +58,7 @@ func doCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		Use:               op.Action + " NAME…",
 		Short:             saying(k, op),
 		Long:              saying(k, op) + ".",
-		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, op.Action, sample[k.Name]),
+		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, op.Action, nameOf(k.Name)),
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeNames(k, 0),
 	}
@@ -69,7 +69,7 @@ func doCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	p := narrowing(cmd, k)
 	queries := queryFlags(cmd, op)
 	a := writeFlags(cmd, false)
-	return leaf(cmd, k, false, func(c *call, args []string) error {
+	return leaf(cmd, k, asText, func(c *call, args []string) error {
 		return c.each(k, p, args, op.Action, op.Method, "/"+op.Action, queries, a)
 	})
 }
@@ -133,12 +133,12 @@ func figureCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		Use:               op.Action + " NAME",
 		Short:             says[op.Action],
 		Long:              says[op.Action] + ".",
-		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, op.Action, sample[k.Name]),
+		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, op.Action, nameOf(k.Name)),
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNames(k, 1),
 	}
 	p := narrowing(cmd, k)
-	return leaf(cmd, k, true, func(c *call, args []string) error {
+	return leaf(cmd, k, asData, func(c *call, args []string) error {
 		what := "read the " + op.Action + " of " + string(k.Name) + " " + args[0]
 		path, err := c.one(what, k, p, args[0])
 		if err != nil {
@@ -148,8 +148,8 @@ func figureCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.json() {
-			return c.t.JSON(json.RawMessage(a.Body))
+		if c.data() {
+			return c.print(json.RawMessage(a.Body))
 		}
 		var tree map[string]any
 		if err := a.Decode(what, &tree); err != nil {
@@ -192,13 +192,13 @@ func whoamiCommand() *cobra.Command {
 		Example: "  kowabunga whoami\n  kowabunga whoami --credentials DIR/credentials.json",
 		Args:    cobra.NoArgs,
 	}
-	return leaf(cmd, nil, true, func(c *call, _ []string) error {
+	return leaf(cmd, nil, asData, func(c *call, _ []string) error {
 		a, err := c.api.Do(c.ctx, client.Request{Op: "ask who I am", Path: "/whoami"})
 		if err != nil {
 			return err
 		}
-		if c.json() {
-			return c.t.JSON(json.RawMessage(a.Body))
+		if c.data() {
+			return c.print(json.RawMessage(a.Body))
 		}
 		var tree map[string]any
 		if err := a.Decode("ask who I am", &tree); err != nil {

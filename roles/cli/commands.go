@@ -22,7 +22,7 @@ func Commands(existing ...*cobra.Command) []*cobra.Command {
 		}
 		join(existing[same], verbs(k))
 	}
-	return append(out, operationsCommand(), eventsCommand(), explainCommand(), whoamiCommand())
+	return append(out, operationsCommand(), eventsCommand(), explainCommand(), whoamiCommand(), loginCommand(), logoutCommand(), contextCommand())
 }
 
 // join adds the verbs of a kind to the command of a role, under a heading of their own.

@@ -57,7 +57,8 @@ func TestCompletion(t *testing.T) {
 		{[]string{"explain", "kom"}, "kompute"},
 		{[]string{"explain", "region", "u"}, "us"},
 		{[]string{"operations", "list", "--state", "r"}, "running"},
-		{[]string{"region", "list", "-o", ""}, "table json"},
+		{[]string{"region", "list", "-o", ""}, "table wide json yaml name"},
+		{[]string{"region", "list", "--sort", "do"}, "domain"},
 		{[]string{"reg"}, "region"},
 	} {
 		got := w.complete(c.words...)
@@ -256,6 +257,62 @@ func (s *watched) Write(b []byte) (int, error) {
 	s.text.Write(b)
 	if strings.Contains(s.text.String(), s.until) {
 		s.found()
+	}
+	return len(b), nil
+}
+
+// list --watch shows what there is, then what changes, each once, what is deleted too, and ends without
+// complaint when it is interrupted.
+func TestWatch(t *testing.T) {
+	w := newWorld(t, shortDir(t))
+	w.must("region", "create", "old", "--domain", "old.test")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	steps := [][]string{
+		{"region", "create", "new", "--domain", "new.test"},
+		{"region", "update", "new", "--domain", "changed.test"},
+		{"region", "delete", "new", "--yes"},
+	}
+	next := make(chan struct{}, len(steps))
+	seen := &markedOutput{marks: []string{"old.test", "new.test", "changed.test", "deleted"}, next: next, found: cancel}
+	root := tree()
+	root.SetArgs(append([]string{"region", "list", "--watch"}, w.credentials()...))
+	root.SetOut(seen)
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	for _, step := range steps {
+		select {
+		case <-next:
+		case err := <-ended:
+			t.Fatalf("it ended early: %v", err)
+		}
+		w.must(step...)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+	want := regexp.MustCompile(`^NAME +DOMAIN +PHASE +ID\nold +old\.test +ready .*\nnew +new\.test +ready .*\nnew +changed\.test +ready .*\nnew +changed\.test +deleted .*\n$`)
+	if got := seen.text.String(); !want.MatchString(got) {
+		t.Errorf("printed\n%s", got)
+	}
+}
+
+// markedOutput is an output that lets the next step begin when its mark was written.
+type markedOutput struct {
+	text  strings.Builder
+	marks []string
+	next  chan<- struct{}
+	found func()
+}
+
+func (s *markedOutput) Write(b []byte) (int, error) {
+	s.text.Write(b)
+	for len(s.marks) > 0 && strings.Contains(s.text.String(), s.marks[0]) {
+		if s.marks = s.marks[1:]; len(s.marks) == 0 {
+			s.found()
+			break
+		}
+		s.next <- struct{}{}
 	}
 	return len(b), nil
 }

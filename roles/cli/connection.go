@@ -24,10 +24,30 @@ type call struct {
 	api   *client.Client
 	out   *term.Output // nil for commands without -o
 	names *names
+	// context is the name of the context in use, empty without one.
+	context string
 }
 
-// json tells whether the result is wanted as JSON.
-func (c *call) json() bool { return c.out != nil && c.out.JSON() }
+// The forms that results have.
+var (
+	asText    []string                                            // said in words, no -o
+	asData    = []string{"table", "json", "yaml"}                 // figures and records
+	asObjects = []string{"table", "wide", "json", "yaml", "name"} // objects of a kind
+)
+
+// is tells whether the result is wanted in this form.
+func (c *call) is(form string) bool { return c.out != nil && c.out.Is(form) }
+
+// data tells whether the result is wanted for programs.
+func (c *call) data() bool { return c.is("json") || c.is("yaml") }
+
+// print writes a result for programs.
+func (c *call) print(v any) error {
+	if c.is("yaml") {
+		return c.t.YAML(v)
+	}
+	return c.t.JSON(v)
+}
 
 // say prints one line, which may hold words of other people.
 func (c *call) say(format string, args ...any) error {
@@ -48,55 +68,67 @@ func clean(text string) string {
 // leaf gives a command what all commands that talk to a server share: flags for the connection, the
 // form of the result when it has one, help in groups, and errors with what to try next. k is the kind it
 // is about and may be nil.
-func leaf(cmd *cobra.Command, k *catalogue.Kind, output bool, do func(c *call, args []string) error) *cobra.Command {
+func leaf(cmd *cobra.Command, k *catalogue.Kind, forms []string, do func(c *call, args []string) error) *cobra.Command {
 	var out *term.Output
-	if output {
-		out = term.OutputFlag(cmd)
+	if forms != nil {
+		out = term.OutputFlag(cmd, forms...)
 	}
 	flags := cmd.Flags()
-	flags.String("credentials", "", "`FILE`: who you are: url and apiKey; else $"+client.CredentialsVariable+" or ~/.config/kowabunga/credentials.json")
+	flags.String("context", "", "`CONTEXT`: which of the servers you logged in to; else $"+client.ContextVariable+" or the one in use")
+	flags.String("credentials", "", "`FILE`: who you are: url and apiKey; else $"+client.CredentialsVariable+", the context, or ~/.config/kowabunga/credentials.json")
 	flags.String("ca", "", "`FILE`: the CA to trust, PEM; else $"+client.CAVariable+", \"ca\" of the credentials, or ca.pem beside them")
 	flags.String("dir", "", "`DIR`: directory of a Kahuna on this machine; talk through its socket, as root")
-	group(cmd, "Connection", "credentials", "ca", "dir")
+	group(cmd, "Connection", "context", "credentials", "ca", "dir")
+	_ = cmd.RegisterFlagCompletionFunc("context", completeContexts)
 	_ = cmd.MarkFlagFilename("credentials", "json")
 	_ = cmd.MarkFlagFilename("ca", "pem", "crt")
 	_ = cmd.MarkFlagDirname("dir")
-	cmd.Long = wrap(cmd.Long)
-	cmd.SetUsageFunc(usage)
-	cmd.DisableFlagsInUseLine = true
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := connect(cmd.Context(), cmd)
 		if err != nil {
-			return advise(cmd, k, err)
+			return advise(nil, cmd, k, err)
 		}
 		defer c.api.Close()
 		c.out = out
-		return advise(cmd, k, do(c, args))
+		return advise(c, cmd, k, do(c, args))
 	}
+	return plainly(cmd)
+}
+
+// plainly gives a command the help that all commands here have.
+func plainly(cmd *cobra.Command) *cobra.Command {
+	cmd.Long = wrap(cmd.Long)
+	cmd.SetUsageFunc(usage)
+	cmd.DisableFlagsInUseLine = true
 	return cmd
 }
 
 // connect finds the credentials that the command's flags name and makes a client; nothing is sent yet.
 func connect(ctx context.Context, cmd *cobra.Command) (*call, error) {
 	var s client.Source
-	for name, to := range map[string]*string{"credentials": &s.File, "ca": &s.CA, "dir": &s.Dir} {
+	for name, to := range map[string]*string{"context": &s.Context, "credentials": &s.File, "ca": &s.CA, "dir": &s.Dir} {
 		*to, _ = cmd.Flags().GetString(name) // every command here has them
 	}
 	found, err := s.Load()
 	if err != nil {
 		return nil, err
 	}
-	api, err := client.New(found)
+	return dial(ctx, cmd, found)
+}
+
+func dial(ctx context.Context, cmd *cobra.Command, with client.Credentials) (*call, error) {
+	api, err := client.New(with)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Invalid, "use the credentials in "+found.From)
+		return nil, fault.Wrap(err, fault.Invalid, "use the credentials in "+with.From)
 	}
-	c := &call{ctx: ctx, cmd: cmd, t: term.Of(cmd), api: api}
+	c := &call{ctx: ctx, cmd: cmd, t: term.Of(cmd), api: api, context: with.Context}
 	c.names = &names{api: api, ctx: ctx}
 	return c, nil
 }
 
-// advise adds what to try next to an error that does not say it.
-func advise(cmd *cobra.Command, k *catalogue.Kind, err error) error {
+// advise adds what to try next to an error that does not say it. c may be nil, when there is no
+// connection.
+func advise(c *call, cmd *cobra.Command, k *catalogue.Kind, err error) error {
 	var hinted *term.Hinted
 	var mistake *term.UsageError
 	var f *fault.Error
@@ -111,12 +143,31 @@ func advise(cmd *cobra.Command, k *catalogue.Kind, err error) error {
 		}
 	}
 	switch {
-	case f.Code == fault.NotFound && k != nil && f.Op != "read the credentials":
-		return term.Hint(err, "kowabunga "+string(k.Name)+" list")
+	case f.Code == fault.NotFound && c != nil && k != nil:
+		return term.Hint(err, c.instead(cmd, k)...)
 	case f.Code == fault.Denied && (f.Op == "read a secret" || f.Op == "read the credentials"):
 		return term.Hint(err, "chmod 0600 FILE   (keys and passwords are read only from files that are yours alone)")
+	case f.Code == fault.Unauthenticated && c != nil && c.context != "":
+		return term.Hint(err, "kowabunga login --context "+c.context)
 	case f.Code == fault.Unauthenticated:
 		return term.Hint(err, "kowabunga whoami   (shows whether a key is good)", "kowabunga user token NAME   (makes a new one)")
+	case f.Code == fault.NotFound && f.Op == "read the credentials":
+		return term.Hint(err, "kowabunga login URL")
 	}
 	return err
+}
+
+// instead is what to try after a name that nothing has: the nearest one there is, or the list.
+func (c *call) instead(cmd *cobra.Command, k *catalogue.Kind) []string {
+	var next []string
+	args := cmd.Flags().Args()
+	if cmd.Name() == "explain" && len(args) > 0 {
+		args = args[1:]
+	}
+	for _, name := range args {
+		if near := c.near(k, name); near != "" && near != name {
+			next = append(next, fmt.Sprintf("did you mean %q?", near))
+		}
+	}
+	return append(next, "kowabunga "+string(k.Name)+" list")
 }

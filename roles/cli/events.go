@@ -28,7 +28,7 @@ func eventsCommand() *cobra.Command {
 	kinds := cmd.Flags().StringSlice("kind", nil, "`KIND`: show only changes of this kind; may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("from", "lines")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(append(kindNames(), string(operation.Kind)), cobra.ShellCompDirectiveNoFileComp))
-	return leaf(cmd, nil, true, func(c *call, _ []string) error {
+	return leaf(cmd, nil, asData, func(c *call, _ []string) error {
 		wanted, err := kindSet(*kinds)
 		if err != nil {
 			return err
@@ -102,9 +102,15 @@ func (c *call) event(e *client.Change, wanted map[string]bool) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	if c.json() {
+	switch {
+	case c.is("json"):
 		_, err := fmt.Fprintf(c.t.Out, "%s\n", e.Raw)
 		return err
+	case c.is("yaml"):
+		if _, err := fmt.Fprintln(c.t.Out, "---"); err != nil {
+			return err
+		}
+		return c.t.YAML(e.Raw)
 	}
 	for _, line := range lines {
 		if err := c.say("%s", line); err != nil {

@@ -14,6 +14,14 @@ var sample = map[model.Kind]string{
 	model.KindVolume: "data-1", model.KindTeam: "web-team", model.KindUser: "ann", model.KindProject: "web", model.KindInstance: "db-1", model.KindKompute: "web-1",
 }
 
+// nameOf is a name for an object of a kind in examples.
+func nameOf(kind model.Kind) string {
+	if name := sample[kind]; name != "" {
+		return name
+	}
+	return string(kind) + "-1"
+}
+
 // creating is what follows "kowabunga KIND create " in help.
 var creating = map[model.Kind][]string{
 	model.KindRegion:   {"eu --domain eu.example.org"},

@@ -35,7 +35,7 @@ func explainCommand() *cobra.Command {
 			return completeNames(k, 2)(cmd, args, typed)
 		},
 	}
-	return leaf(cmd, nil, true, func(c *call, args []string) error {
+	return leaf(cmd, nil, asData, func(c *call, args []string) error {
 		k, ok := catalogue.Named(args[0])
 		if !ok {
 			return unknownKind(args[0])
@@ -43,10 +43,10 @@ func explainCommand() *cobra.Command {
 		op := "explain " + string(k.Name) + " " + args[1]
 		a, err := c.api.Do(c.ctx, client.Request{Op: op, Path: "/explain/" + string(k.Name) + "/" + url.PathEscape(args[1])})
 		if err != nil {
-			return advise(c.cmd, k, err)
+			return advise(c, c.cmd, k, err)
 		}
-		if c.json() {
-			return c.t.JSON(json.RawMessage(a.Body))
+		if c.data() {
+			return c.print(json.RawMessage(a.Body))
 		}
 		var said struct {
 			Operation client.Operation `json:"operation"`

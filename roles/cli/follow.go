@@ -12,8 +12,8 @@ import (
 
 // begun tells of an operation that is not followed.
 func (c *call) begun(o *client.Operation) error {
-	if c.json() {
-		return c.t.JSON(o.Raw)
+	if c.data() {
+		return c.print(o.Raw)
 	}
 	err := c.say("operation %s: %s", o.ID, o.Name)
 	fmt.Fprintf(c.t.Err, "next step: kowabunga operations get %s --wait\n", o.ID)

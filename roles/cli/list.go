@@ -3,18 +3,108 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+	"net/url"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"kowabunga/core/catalogue"
-	"kowabunga/core/model"
+	"kowabunga/core/fault"
 	"kowabunga/roles/cli/client"
-	"kowabunga/roles/cli/form"
+	"kowabunga/roles/config"
 	"kowabunga/roles/term"
 )
 
-func upper[T ~string](word T) string { return strings.ToUpper(string(word)) }
+// selection is the flags that say which objects of a list are wanted, and in what order.
+type selection struct {
+	name, sort     *string
+	filters, label *[]string
+	limit          *uint
+	asOf           *asOf
+}
+
+func selectionFlags(cmd *cobra.Command, k *catalogue.Kind) *selection {
+	f := cmd.Flags()
+	s := &selection{
+		name:    f.String("name", "", "`NAME`: only those with this name"),
+		filters: f.StringArray("filter", nil, "`TEST`: only those that pass: FIELD=VALUE, !=, >=, <= or ~ (a part of it); may be repeated"),
+		label:   f.StringSliceP("label", "l", nil, "`TEST`: only those with the label: KEY=VALUE, KEY!=VALUE, KEY or !KEY; may be repeated"),
+		sort:    f.String("sort", "", "`FIELD`,…: order by these fields, downwards with a dash before it: --sort project,-created"),
+		limit:   f.Uint("limit", 0, "`N`: at most N of them"),
+		asOf:    asOfFlag(cmd),
+	}
+	fields := make([]string, 0, len(k.Fields)+2)
+	for i := range k.Fields {
+		if t := k.Fields[i].Type; t != catalogue.Array && t != catalogue.Object {
+			fields = append(fields, k.Fields[i].Name)
+		}
+	}
+	fields = append(fields, "created", "updated")
+	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(fields, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("filter", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		tests := make([]string, 0, len(fields))
+		for _, name := range fields {
+			tests = append(tests, name+"=")
+		}
+		return tests, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
+	return s
+}
+
+// addTo puts what was asked for into a query; the server judges it.
+func (s *selection) addTo(q url.Values) error {
+	if *s.name != "" {
+		q.Set("name", *s.name)
+	}
+	if *s.sort != "" {
+		q.Set("sort", *s.sort)
+	}
+	if *s.limit > 0 {
+		q.Set("limit", strconv.FormatUint(uint64(*s.limit), 10))
+	}
+	for _, test := range *s.filters {
+		q.Add("filter", test)
+	}
+	for _, test := range *s.label {
+		q.Add("label", test)
+	}
+	return s.asOf.addTo(q)
+}
+
+// asOf is the flag that looks at the past.
+type asOf struct{ text *string }
+
+func asOfFlag(cmd *cobra.Command) *asOf {
+	text := cmd.Flags().String("as-of", "", "`WHEN`: how it was then: a time (RFC 3339), how long ago (2h) or an index of the events")
+	_ = cmd.RegisterFlagCompletionFunc("as-of", cobra.NoFileCompletions)
+	return &asOf{text}
+}
+
+func (a *asOf) addTo(q url.Values) error {
+	if *a.text == "" {
+		return nil
+	}
+	when, err := moment(*a.text, time.Now())
+	if err == nil {
+		q.Set("as_of", when)
+	}
+	return err
+}
+
+// moment reads an index, a time or how long ago.
+func moment(text string, now time.Time) (string, error) {
+	if _, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return text, nil
+	}
+	if _, err := time.Parse(time.RFC3339, text); err == nil {
+		return text, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago).UTC().Format(time.RFC3339Nano), nil
+	}
+	return "", term.Usage(fmt.Errorf("%q is no index, no time such as 2030-01-31T12:00:00Z and no duration such as 2h30m", text))
+}
 
 func listCommand(k *catalogue.Kind) *cobra.Command {
 	cmd := &cobra.Command{
@@ -22,108 +112,79 @@ func listCommand(k *catalogue.Kind) *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List " + k.Plural,
 		Long:    "List the " + k.Plural + " you may see.",
-		Example: "  kowabunga " + string(k.Name) + " list\n  kowabunga " + string(k.Name) + " list -o json | jq -r '.[].name'",
-		Args:    cobra.NoArgs,
+		Example: "  kowabunga " + string(k.Name) + " list\n  kowabunga " + string(k.Name) + " list --label env=prod --sort -created -o wide\n" +
+			"  kowabunga " + string(k.Name) + " list -o json | jq -r '.[].name'",
+		Args: cobra.NoArgs,
 	}
 	if len(k.Parents) > 0 {
 		parent := k.Parents[0].Kind
-		cmd.Example += fmt.Sprintf("\n  kowabunga %s list --%s %s", k.Name, parent, sample[parent])
+		cmd.Example += fmt.Sprintf("\n  kowabunga %s list --%s %s --watch", k.Name, parent, nameOf(parent))
 	}
-	p := placeFlags(cmd, k, "list only those in it, by name or id", false)
-	name := cmd.Flags().String("name", "", "`NAME`: list only those with this name")
-	return leaf(cmd, k, true, func(c *call, _ []string) error {
+	p := placeFlags(cmd, k, "only those in it, by name or id", false)
+	s := selectionFlags(cmd, k)
+	watch := watchFlag(cmd)
+	return leaf(cmd, k, asObjects, func(c *call, _ []string) error {
 		q := p.query()
-		if *name != "" {
-			q.Set("name", *name)
+		if err := s.addTo(q); err != nil {
+			return err
 		}
-		items, err := c.api.Items(c.ctx, "list "+k.Plural, "/"+k.Plural, q)
+		read := func() ([]json.RawMessage, error) { return c.api.Items(c.ctx, "list "+k.Plural, "/"+k.Plural, q) }
+		if *watch {
+			return c.watch(k, read)
+		}
+		items, err := read()
 		if err != nil {
 			return err
 		}
-		if c.json() {
-			return c.t.JSON(items)
-		}
-		return c.rows(k, items)
+		return c.objects(k, items)
 	})
 }
 
-// rows prints objects as a table: name, the columns of the catalogue, where they lie, their phase if one
-// of them is not ready, and the id.
-func (c *call) rows(k *catalogue.Kind, items []json.RawMessage) error {
-	objects := make([]map[string]json.RawMessage, len(items))
-	phases := false
-	for i, item := range items {
-		if err := json.Unmarshal(item, &objects[i]); err != nil {
-			return err
-		}
-		phases = phases || text(objects[i]["phase"]) != "ready" && text(objects[i]["phase"]) != ""
-	}
-	table := &term.Table{}
-	for i := range k.Fields {
-		if f := &k.Fields[i]; f.Column {
-			table.Head = append(table.Head, f.Name)
-		}
-	}
-	for i := range k.Parents {
-		table.Head = append(table.Head, string(k.Parents[i].Kind))
-	}
-	if phases {
-		table.Head = append(table.Head, "phase")
-	}
-	table.Head = append(table.Head, "id")
-	for _, o := range objects {
-		var cells []string
-		for i := range k.Fields {
-			if f := &k.Fields[i]; f.Column {
-				cells = append(cells, form.Show(f, o[f.Name], c.names.name))
-			}
-		}
-		for i := range k.Parents {
-			parent := k.Parents[i].Kind
-			cells = append(cells, c.names.name(parent, text(o[string(parent)+"_id"])))
-		}
-		if phases {
-			cells = append(cells, text(o["phase"]))
-		}
-		table.Add(append(cells, text(o["id"]))...)
-	}
-	if table.Len() == 0 {
-		_, err := fmt.Fprintf(c.t.Err, "no %s\n", k.Plural)
-		return err
-	}
-	return c.t.Table(table)
-}
-
-// text is a JSON string, empty for anything else.
-func text(raw json.RawMessage) string {
-	var s string
-	_ = json.Unmarshal(raw, &s)
-	return s
-}
-
 func getCommand(k *catalogue.Kind) *cobra.Command {
+	name := nameOf(k.Name)
 	cmd := &cobra.Command{
 		Use:               "get NAME",
 		Aliases:           []string{"show"},
 		Short:             "Show one " + string(k.Name),
 		Long:              "Show one " + k.Title + " with all its fields.",
-		Example:           fmt.Sprintf("  kowabunga %s get %s\n  kowabunga %s get %s -o json", k.Name, sample[k.Name], k.Name, sample[k.Name]),
+		Example:           fmt.Sprintf("  kowabunga %s get %s\n  kowabunga %s get %s -o yaml\n  kowabunga %s get %s --as-of 24h", k.Name, name, k.Name, name, k.Name, name),
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNames(k, 1),
 	}
 	p := narrowing(cmd, k)
-	return leaf(cmd, k, true, func(c *call, args []string) error {
+	past := asOfFlag(cmd)
+	watch := watchFlag(cmd)
+	return leaf(cmd, k, asObjects, func(c *call, args []string) error {
 		op := "get " + string(k.Name) + " " + args[0]
 		path, err := c.one(op, k, p, args[0])
 		if err != nil {
 			return err
 		}
-		a, err := c.api.Do(c.ctx, client.Request{Op: op, Path: path})
-		if err != nil {
+		q := url.Values{}
+		if err := past.addTo(q); err != nil {
 			return err
 		}
-		if c.json() {
-			return c.t.JSON(json.RawMessage(a.Body))
+		read := func() (*client.Answer, error) { return c.api.Do(c.ctx, client.Request{Op: op, Path: path, Query: q}) }
+		if *watch {
+			return c.watch(k, func() ([]json.RawMessage, error) {
+				a, err := read()
+				if fault.Is(err, fault.NotFound) {
+					return nil, nil // it may come, or has gone
+				}
+				if err != nil {
+					return nil, err
+				}
+				return []json.RawMessage{a.Body}, nil
+			})
+		}
+		a, err := read()
+		switch {
+		case err != nil:
+			return err
+		case c.data():
+			return c.print(json.RawMessage(a.Body))
+		case c.is("name"):
+			return c.objects(k, []json.RawMessage{a.Body})
 		}
 		return c.sheet(k, a)
 	})
@@ -137,38 +198,18 @@ func narrowing(cmd *cobra.Command, k *catalogue.Kind) *place {
 	return placeFlags(cmd, k, "where it lies, when the name alone is not enough", false)
 }
 
-// sheet prints one object, a line for each field it has.
-func (c *call) sheet(k *catalogue.Kind, a *client.Answer) error {
-	var o map[string]json.RawMessage
-	if err := a.Decode("show the "+string(k.Name), &o); err != nil {
-		return err
+// near offers the name that somebody may have meant.
+func (c *call) near(k *catalogue.Kind, name string) string {
+	items, err := c.api.Items(c.ctx, "look for "+name, "/"+k.Plural, url.Values{"limit": {"1000"}})
+	if err != nil {
+		return ""
 	}
-	table := &term.Table{}
-	add := func(name, value string) {
-		if _, has := o[name]; has {
-			table.Add(name, value)
+	var known []string
+	for _, item := range items {
+		var o object
+		if json.Unmarshal(item, &o) == nil {
+			known = append(known, o.Name)
 		}
 	}
-	for i := range k.Fields {
-		f := &k.Fields[i]
-		add(f.Name, form.Show(f, o[f.Name], c.names.name))
-	}
-	for i := range k.Parents {
-		parent := k.Parents[i].Kind
-		if id := text(o[string(parent)+"_id"]); id != "" {
-			table.Add(string(parent), c.naming(parent, id))
-		}
-	}
-	for _, name := range []string{"phase", "operation", "created", "updated"} {
-		add(name, text(o[name]))
-	}
-	return c.t.Table(table)
-}
-
-// naming shows name and id.
-func (c *call) naming(kind model.Kind, id string) string {
-	if name := c.names.name(kind, id); name != id {
-		return name + " (" + id + ")"
-	}
-	return id
+	return config.Nearest(name, known)
 }

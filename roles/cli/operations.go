@@ -48,7 +48,7 @@ func listOperations() *cobra.Command {
 	all := cmd.Flags().BoolP("all", "a", false, "list requests that needed no work as well")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("project", completeFlag(catalogue.Of(model.KindProject), false))
-	return leaf(cmd, nil, true, func(c *call, _ []string) error {
+	return leaf(cmd, nil, asData, func(c *call, _ []string) error {
 		q := url.Values{}
 		if *state != "" {
 			q.Set("state", *state)
@@ -71,12 +71,12 @@ func listOperations() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.json() {
+		if c.data() {
 			raw := make([]json.RawMessage, len(list))
 			for i, o := range list {
 				raw[i] = o.Raw
 			}
-			return c.t.JSON(raw)
+			return c.print(raw)
 		}
 		table := &term.Table{Head: []string{"operation", "state", "steps", "asked by", "began", "id"}}
 		for _, o := range list {
@@ -137,7 +137,7 @@ func getOperation() *cobra.Command {
 		ValidArgsFunction: completeOperations(states...),
 	}
 	wait := cmd.Flags().Bool("wait", false, "follow it until it is finished")
-	return leaf(cmd, nil, true, func(c *call, args []string) error {
+	return leaf(cmd, nil, asData, func(c *call, args []string) error {
 		op := "get operation " + args[0]
 		read := func() (*client.Operation, error) {
 			a, err := c.api.Do(c.ctx, client.Request{Op: op, Path: "/operations/" + url.PathEscape(args[0])})
@@ -168,8 +168,8 @@ func getOperation() *cobra.Command {
 
 // operation shows one operation.
 func (c *call) operation(o *client.Operation) error {
-	if c.json() {
-		return c.t.JSON(json.RawMessage(o.Raw))
+	if c.data() {
+		return c.print(json.RawMessage(o.Raw))
 	}
 	table := &term.Table{}
 	add := func(name, value string) {
@@ -215,7 +215,7 @@ func cancelOperation() *cobra.Command {
 		ValidArgsFunction: completeOperations(string(operation.Running)),
 	}
 	a := writeFlags(cmd, false)
-	return leaf(cmd, nil, false, func(c *call, args []string) error {
+	return leaf(cmd, nil, asText, func(c *call, args []string) error {
 		op := "cancel operation " + args[0]
 		answer, err := c.api.Do(c.ctx, client.Request{Op: op, Method: http.MethodDelete, Path: "/operations/" + url.PathEscape(args[0])})
 		if err != nil {

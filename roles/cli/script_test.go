@@ -45,6 +45,8 @@ func TestScripts(t *testing.T) {
 			env.Values["world"] = w
 			env.Setenv("KAHUNA", dir)
 			env.Setenv("KOWABUNGA_CREDENTIALS", filepath.Join(dir, "credentials.json"))
+			env.Setenv("URL", w.url)
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("TZ", "UTC")
 			return nil
 		},

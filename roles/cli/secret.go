@@ -24,14 +24,14 @@ func tokenCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		Short: says["token"],
 		Long: "Draw a new key for " + article(k.Title) + ". It is shown this once and cannot be shown again; the one before becomes worthless at once. " +
 			"With --key-file it goes to a new file that only you can read, and is not shown.",
-		Example:           fmt.Sprintf("  kowabunga %s token %s --key-file %s.key\n  kowabunga %s token %s --expire --expiration-date 2030-12-31", k.Name, sample[k.Name], sample[k.Name], k.Name, sample[k.Name]),
+		Example:           fmt.Sprintf("  kowabunga %s token %s --key-file %s.key\n  kowabunga %s token %s --expire --expiration-date 2030-12-31", k.Name, nameOf(k.Name), nameOf(k.Name), k.Name, nameOf(k.Name)),
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNames(k, 1),
 	}
 	queries := queryFlags(cmd, op)
 	file := cmd.Flags().String("key-file", "", "`FILE`: write the key to this new file, readable by you alone, instead of showing it")
 	_ = cmd.MarkFlagFilename("key-file")
-	return leaf(cmd, k, true, func(c *call, args []string) error {
+	return leaf(cmd, k, asData, func(c *call, args []string) error {
 		what := "draw a key for " + string(k.Name) + " " + args[0]
 		// The file comes first: a key that cannot be kept must not replace the one before.
 		kept, err := newKeyFile(what, *file)
@@ -57,8 +57,8 @@ func tokenCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.json() {
-			return c.t.JSON(drawn)
+		if c.data() {
+			return c.print(drawn)
 		}
 		fmt.Fprintf(c.t.Err, "The key of %s %s (id %s), shown this once:\n", k.Name, args[0], drawn.ID)
 		return c.say("%s", drawn.Key)
@@ -94,8 +94,8 @@ func (k *keyFile) finish(c *call, op, id, key string, err error) error {
 	if err = errors.Join(err, k.f.Sync(), k.f.Close()); err != nil {
 		return &fault.Error{Code: fault.Unavailable, Op: op, Message: "a key was drawn but " + path + " could not be written; draw another one", Err: err}
 	}
-	if c.json() {
-		return c.t.JSON(map[string]string{"id": id, "keyFile": path})
+	if c.data() {
+		return c.print(map[string]string{"id": id, "keyFile": path})
 	}
 	return c.say("the key for id %s is in %s", id, path)
 }
@@ -112,7 +112,7 @@ func passwordCommand(k *catalogue.Kind) *cobra.Command {
 	}
 	file := cmd.Flags().String("password-file", "", "`FILE`: read it from there (- for standard input) instead of asking")
 	_ = cmd.MarkFlagFilename("password-file")
-	return leaf(cmd, k, false, func(c *call, args []string) error {
+	return leaf(cmd, k, asText, func(c *call, args []string) error {
 		what := "set the password of " + string(k.Name) + " " + args[0]
 		value, err := c.password(*file)
 		if err != nil {

@@ -85,8 +85,8 @@ func writeFlag(b *strings.Builder, f *pflag.Flag, width int) {
 	if strings.HasPrefix(f.Usage, "`") {
 		text = strings.TrimLeft(strings.TrimPrefix(text, value), " :") // the word stands in the head already
 	}
-	if f.Name == "output" {
-		value = "table|json"
+	if o, ok := f.Value.(*term.Output); ok {
+		value, text = strings.Join(o.Forms(), "|"), "form of the result"
 	}
 	if value != "" && f.NoOptDefVal == "" {
 		head += " " + value

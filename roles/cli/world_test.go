@@ -72,6 +72,7 @@ func (running) State(context.Context, model.ID) (string, string, error) { return
 type world struct {
 	t     testing.TB
 	dir   string // holds credentials.json, ca.pem and local/kahuna.sock
+	url   string
 	store *store.Store
 	hosts *hosts
 	heard atomic.Pointer[func(*http.Request)] // told of each request before it is served
@@ -120,6 +121,7 @@ func newWorld(t testing.TB, dir string) *world {
 	}))
 	server.Config.ErrorLog = slog.NewLogLogger(quiet.Handler(), slog.LevelDebug)
 	server.StartTLS()
+	w.url = server.URL
 	w.write("credentials.json", fmt.Sprintf(`{"url":%q,"apiKey":%q}`, server.URL, masterKey))
 	w.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	local := w.socket(a)

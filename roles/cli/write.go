@@ -86,7 +86,7 @@ func createCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	s := fieldFlags(cmd, k, true)
 	queries := queryFlags(cmd, op)
 	a := writeFlags(cmd, true)
-	return leaf(cmd, k, true, func(c *call, args []string) error {
+	return leaf(cmd, k, asObjects, func(c *call, args []string) error {
 		doc, err := s.gather(c)
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func updateCommand(k *catalogue.Kind, _ *catalogue.Op) *cobra.Command {
 	p := narrowing(cmd, k)
 	s := fieldFlags(cmd, k, false)
 	a := writeFlags(cmd, true)
-	return leaf(cmd, k, true, func(c *call, args []string) error {
+	return leaf(cmd, k, asObjects, func(c *call, args []string) error {
 		doc, err := s.gather(c)
 		if err != nil {
 			return err
@@ -238,10 +238,10 @@ func (c *call) write(k *catalogue.Kind, r client.Request, a *asked, values map[s
 			return err
 		}
 	}
-	if c.json() {
-		return c.t.JSON(json.RawMessage(answer.Body))
+	if c.data() {
+		return c.print(json.RawMessage(answer.Body))
 	}
-	return c.rows(k, []json.RawMessage{answer.Body})
+	return c.objects(k, []json.RawMessage{answer.Body})
 }
 
 // rehearse shows a request instead of sending it. Secrets are not shown.
@@ -257,8 +257,8 @@ func (c *call) rehearse(k *catalogue.Kind, r client.Request, values map[string]a
 	if len(r.Query) > 0 {
 		target += "?" + r.Query.Encode()
 	}
-	if c.json() {
-		return c.t.JSON(struct {
+	if c.data() {
+		return c.print(struct {
 			Method string         `json:"method"`
 			Path   string         `json:"path"`
 			Body   map[string]any `json:"body"`
@@ -272,20 +272,24 @@ func (c *call) rehearse(k *catalogue.Kind, r client.Request, values map[string]a
 	return c.t.JSON(json.RawMessage(body))
 }
 
+func yesFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().BoolP("yes", "y", false, "do not ask")
+}
+
 func deleteCommand(k *catalogue.Kind) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "delete NAME…",
 		Aliases:           []string{"rm"},
 		Short:             "Delete " + k.Plural,
 		Long:              "Delete " + k.Plural + ". You are asked first, unless --yes is given. While something depends on one it is refused.",
-		Example:           fmt.Sprintf("  kowabunga %s delete %s\n  kowabunga %s delete %s --yes", k.Name, sample[k.Name], k.Name, sample[k.Name]),
+		Example:           fmt.Sprintf("  kowabunga %s delete %s\n  kowabunga %s delete %s --yes", k.Name, nameOf(k.Name), k.Name, nameOf(k.Name)),
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeNames(k, 0),
 	}
 	p := narrowing(cmd, k)
-	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask")
+	yes := yesFlag(cmd)
 	a := writeFlags(cmd, false)
-	return leaf(cmd, k, false, func(c *call, args []string) error {
+	return leaf(cmd, k, asText, func(c *call, args []string) error {
 		if !*yes {
 			if !term.IsTerminal(c.t.In) {
 				return term.Usage(fmt.Errorf("deleting needs an answer and this is no terminal; say --yes to agree beforehand"))

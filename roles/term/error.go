@@ -52,12 +52,31 @@ func Hint(err error, next ...string) error {
 	return &Hinted{err, next}
 }
 
+// Status is an outcome with an exit code of its own.
+type Status struct {
+	Code int
+	Err  error // printed; nil for an outcome that is no failure, such as "there are differences"
+}
+
+func (e *Status) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
+
+// Unwrap gives errors.As the error itself.
+func (e *Status) Unwrap() error { return e.Err }
+
 // ExitCode is the exit code for what a command returned.
 func ExitCode(err error) int {
 	var u *UsageError
+	var s *Status
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &s):
+		return s.Code
 	case errors.As(err, &u):
 		return ExitUsage
 	}
@@ -67,7 +86,8 @@ func ExitCode(err error) int {
 // Report prints an error once: "kowabunga: WHAT: FIELD: MESSAGE", then the next steps. command is the
 // path of the command that failed, for the hint of a usage error.
 func Report(w io.Writer, command string, err error) {
-	if err == nil {
+	var quiet *Status
+	if err == nil || errors.As(err, &quiet) && quiet.Err == nil {
 		return
 	}
 	fmt.Fprintf(w, "kowabunga: %s\n", strings.TrimRight(printable(err.Error()), "\n"))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 )
@@ -84,6 +85,42 @@ func TestProgressOnTerminal(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("the terminal shows no %q in %q", want, text)
 		}
+	}
+}
+
+// A table is coloured on a terminal, and only where NO_COLOR and TERM allow it.
+func TestColoursOnTerminal(t *testing.T) {
+	near, far := pseudoTerminal(t)
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	show := func() string {
+		cmd := &cobra.Command{}
+		cmd.SetOut(far)
+		if err := Of(cmd).Table(&Table{Head: []string{"phase"}, rows: [][]string{{"ready"}, {"END"}}}); err != nil {
+			t.Fatal(err)
+		}
+		var screen bytes.Buffer
+		buffer := make([]byte, 256)
+		for !strings.Contains(screen.String(), "END") {
+			n, err := near.Read(buffer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			screen.Write(buffer[:n])
+		}
+		return screen.String()
+	}
+	if got := show(); !strings.Contains(got, "\x1b[32mready\x1b[0m") {
+		t.Errorf("a terminal gets %q", got)
+	}
+	t.Setenv("NO_COLOR", "1")
+	if got := show(); strings.Contains(got, "\x1b") {
+		t.Errorf("with NO_COLOR it gets %q", got)
+	}
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "dumb")
+	if got := show(); strings.Contains(got, "\x1b") {
+		t.Errorf("a dumb terminal gets %q", got)
 	}
 }
 

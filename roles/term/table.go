@@ -8,8 +8,10 @@ import (
 
 // Table is rows under headings, printed in columns of equal width. The zero value has no headings.
 type Table struct {
-	Head []string
-	rows [][]string
+	Head   []string
+	rows   [][]string
+	widths []int // of what was printed before
+	begun  bool  // the headings stand
 }
 
 // Add appends a row; missing cells are empty.
@@ -22,18 +24,27 @@ func (t *Table) Len() int { return len(t.rows) }
 // where colours are wanted.
 func (t *Terminal) Table(table *Table) error { return table.write(t.Out, t.Color) }
 
+// Rows prints the rows added since it was called before, under the same headings; columns become wider
+// where they have to, never narrower.
+func (t *Terminal) Rows(table *Table) error {
+	err := table.write(t.Out, t.Color)
+	table.rows, table.begun = nil, true
+	return err
+}
+
 // write aligns columns by characters, two spaces apart; the last column is never padded, so lines have
 // no trailing spaces. A cell becomes one line without control characters.
 func (t *Table) write(w io.Writer, color bool) error {
 	var lines [][]string
-	if len(t.Head) > 0 {
+	headed := len(t.Head) > 0 && !t.begun
+	if headed {
 		head := make([]string, len(t.Head))
 		for i, h := range t.Head {
 			head[i] = strings.ToUpper(h)
 		}
 		lines = append(lines, head)
 	}
-	var widths []int
+	widths := t.widths
 	for _, row := range t.rows {
 		cells := make([]string, len(row))
 		for i, c := range row {
@@ -49,6 +60,7 @@ func (t *Table) write(w io.Writer, color bool) error {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
 	}
+	t.widths = widths
 	var b strings.Builder
 	for n, row := range lines {
 		last := len(row) - 1
@@ -57,7 +69,7 @@ func (t *Table) write(w io.Writer, color bool) error {
 		}
 		for i, c := range row[:min(last+1, len(row))] {
 			padding := widths[i] - utf8.RuneCountInString(c) + 2
-			if color && n == 0 && len(t.Head) > 0 {
+			if color && n == 0 && headed {
 				c = paint(bold, c)
 			} else if color {
 				c = paint(stateColor(c), c)

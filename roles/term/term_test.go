@@ -198,6 +198,20 @@ func TestColored(t *testing.T) {
 	}
 }
 
+// An outcome that is no failure has an exit code and no words.
+func TestStatus(t *testing.T) {
+	var out bytes.Buffer
+	Report(&out, "kowabunga diff", &Status{Code: 1})
+	if out.Len() > 0 || ExitCode(&Status{Code: 1}) != 1 {
+		t.Errorf("%q, %d", out.String(), ExitCode(&Status{Code: 1}))
+	}
+	failed := &Status{Code: 3, Err: Usage(errors.New("no such file"))}
+	Report(&out, "kowabunga diff", failed)
+	if out.String() != "kowabunga: no such file\nnext step: kowabunga diff --help\n" || ExitCode(failed) != 3 {
+		t.Errorf("%q, %d", out.String(), ExitCode(failed))
+	}
+}
+
 func TestOutputFlag(t *testing.T) {
 	cmd := &cobra.Command{}
 	o := OutputFlag(cmd)
@@ -206,6 +220,10 @@ func TestOutputFlag(t *testing.T) {
 	}
 	if err := cmd.ParseFlags([]string{"-o", "xml"}); err == nil {
 		t.Error("-o xml was accepted")
+	}
+	three := OutputFlag(&cobra.Command{}, "table", "yaml", "name")
+	if err := three.Set("json"); err == nil || err.Error() != "must be table, yaml or name" || !three.Is("table") {
+		t.Errorf("%v, %v", err, three)
 	}
 	var out bytes.Buffer
 	_ = (&Terminal{Out: &out}).JSON(map[string]string{"a": "x<&>y"})

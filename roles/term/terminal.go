@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	xterm "golang.org/x/term"
@@ -60,32 +62,50 @@ func Width(w io.Writer) int {
 	return 80
 }
 
-// OutputFlag gives a command -o, --output table|json and returns where the choice will stand.
-func OutputFlag(cmd *cobra.Command) *Output {
-	o := Output("table")
-	cmd.Flags().VarP(&o, "output", "o", "form of the result: table or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	return &o
+// OutputFlag gives a command -o, --output with these forms, table and json when none are named, and
+// returns where the choice will stand. The first one is the default.
+func OutputFlag(cmd *cobra.Command, forms ...string) *Output {
+	if len(forms) == 0 {
+		forms = []string{"table", "json"}
+	}
+	o := &Output{form: forms[0], forms: forms}
+	cmd.Flags().VarP(o, "output", "o", "form of the result: "+o.choices())
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
+	return o
 }
 
-// Output is the form of a result, "table" or "json". It is the value of a flag.
-type Output string
+// Output is the form of a result. It is the value of a flag.
+type Output struct {
+	form  string
+	forms []string
+}
 
 // JSON reports whether JSON was asked for.
-func (o Output) JSON() bool { return o == "json" }
+func (o *Output) JSON() bool { return o.form == "json" }
 
-func (o Output) String() string { return string(o) }
+// Is reports whether this form was asked for.
+func (o *Output) Is(form string) bool { return o.form == form }
+
+// Forms are the forms to choose from.
+func (o *Output) Forms() []string { return o.forms }
+
+func (o *Output) String() string { return o.form }
 
 // Type names the value in help texts.
-func (o Output) Type() string { return "format" }
+func (o *Output) Type() string { return "format" }
 
-// Set accepts table and json only.
+// Set accepts the forms that the command has.
 func (o *Output) Set(v string) error {
-	if v != "table" && v != "json" {
-		return errors.New("must be table or json")
+	if !slices.Contains(o.forms, v) {
+		return errors.New("must be " + o.choices())
 	}
-	*o = Output(v)
+	o.form = v
 	return nil
+}
+
+func (o *Output) choices() string {
+	last := len(o.forms) - 1
+	return strings.Join(o.forms[:last], ", ") + " or " + o.forms[last]
 }
 
 // JSON writes a value as indented JSON with a final line end. Characters such as & and < stay readable.

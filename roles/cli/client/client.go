@@ -37,9 +37,10 @@ const (
 
 // Client talks to one server.
 type Client struct {
-	base *url.URL
-	key  string
-	from string
+	base    *url.URL
+	key     string
+	session string
+	from    string
 	// socket tells that the server is reached by its local socket.
 	socket bool
 	http   *http.Client
@@ -73,7 +74,7 @@ func New(c Credentials) (*Client, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	return &Client{base: base, key: c.Key, from: c.From, socket: c.Socket != "", http: &http.Client{
+	return &Client{base: base, key: c.Key, session: c.Session, from: c.From, socket: c.Socket != "", http: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
@@ -87,6 +88,7 @@ type Request struct {
 	Op     string // what is being attempted, for faults
 	Method string // GET when empty
 	Path   string // below /api/v2, escaped
+	V1     bool   // below /api/v1 instead: logins are not served elsewhere
 	Query  url.Values
 	Body   []byte // JSON; nil for none
 	// Once makes the request one that is carried out once however often it is sent (Idempotency-Key):
@@ -154,15 +156,22 @@ func (c *Client) send(ctx context.Context, r Request, id, once string) (resp *ht
 	if r.Body != nil {
 		body = bytes.NewReader(r.Body)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+"/api/v2"+r.Path, body)
+	version := "/api/v2"
+	if r.V1 {
+		version = "/api/v1"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+version+r.Path, body)
 	if err != nil {
 		return nil, false, &fault.Error{Code: fault.Internal, Err: err}
 	}
 	req.URL.RawQuery = r.Query.Encode()
 	req.Header.Set("X-Request-Id", id)
 	req.Header.Set("User-Agent", agentName())
-	if c.key != "" {
+	switch {
+	case c.key != "":
 		req.Header.Set("X-API-Key", c.key)
+	case c.session != "":
+		req.Header.Set("Authorization", "Bearer "+c.session)
 	}
 	if r.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -176,15 +185,20 @@ func (c *Client) send(ctx context.Context, r Request, id, once string) (resp *ht
 	return resp, broken, err
 }
 
-// Items reads a whole list, page by page.
+// Items reads a whole list, page by page; a "limit" in the query is how many items are wanted in all.
 func (c *Client) Items(ctx context.Context, op, path string, query url.Values) ([]json.RawMessage, error) {
 	q := url.Values{}
 	for name, values := range query {
 		q[name] = values
 	}
-	q.Set("limit", strconv.Itoa(pageSize))
+	most, _ := strconv.Atoi(q.Get("limit")) // absent or zero: all
 	items := []json.RawMessage{}
 	for {
+		size := pageSize
+		if most > 0 {
+			size = min(size, most-len(items))
+		}
+		q.Set("limit", strconv.Itoa(size))
 		a, err := c.Do(ctx, Request{Op: op, Path: path, Query: q})
 		if err != nil {
 			return nil, err
@@ -197,7 +211,7 @@ func (c *Client) Items(ctx context.Context, op, path string, query url.Values) (
 			return nil, err
 		}
 		items = append(items, page.Items...)
-		if page.Next == "" || page.Next == q.Get("cursor") {
+		if page.Next == "" || page.Next == q.Get("cursor") || most > 0 && len(items) >= most {
 			return items, nil
 		}
 		q.Set("cursor", page.Next)
@@ -254,18 +268,31 @@ func (c *Client) unreachable(ctx context.Context, id string, err error) (broken 
 func (c *Client) refused(resp *http.Response, body []byte, id string) error {
 	var p struct {
 		Detail string     `json:"detail"`
+		Reason string     `json:"reason"` // in API v1
 		Code   fault.Code `json:"code"`
 		Field  string     `json:"field"`
 	}
 	status := fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
-	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") || json.Unmarshal(body, &p) != nil || p.Detail == "" {
+	kind := resp.Header.Get("Content-Type")
+	ours := strings.HasPrefix(kind, "application/problem+json") || strings.HasPrefix(kind, "application/json")
+	if !ours || json.Unmarshal(body, &p) != nil || p.Detail == "" && p.Reason == "" {
 		return fault.New(codeOf(resp.StatusCode), "%s answered %s, which is not Kahuna's way to answer; check the url in %s (request %s)", c.base, status, c.from, id)
 	}
-	if p.Code.HTTPStatus() != resp.StatusCode {
-		p.Code = codeOf(resp.StatusCode)
+	if p.Detail == "" {
+		p.Detail = p.Reason
 	}
-	return &fault.Error{Code: p.Code, Field: p.Field, Message: fmt.Sprintf("%s (request %s)", p.Detail, id)}
+	f := &fault.Error{Code: p.Code, Field: p.Field, Message: fmt.Sprintf("%s (request %s)", p.Detail, id)}
+	if p.Code.HTTPStatus() != resp.StatusCode {
+		f.Code = codeOf(resp.StatusCode)
+		f.Err = Word(p.Code)
+	}
+	return f
 }
+
+// Word is a code of the server that is none of core/fault's, as the cause of a fault. RFC 8628 has such.
+type Word string
+
+func (w Word) Error() string { return strings.ReplaceAll(string(w), "_", " ") }
 
 // codeOf is the code for a status that came without one.
 func codeOf(status int) fault.Code {
@@ -273,6 +300,9 @@ func codeOf(status int) fault.Code {
 		if c.HTTPStatus() == status {
 			return c
 		}
+	}
+	if status == http.StatusPreconditionFailed {
+		return fault.Conflict
 	}
 	if status >= 500 && status != http.StatusInternalServerError {
 		return fault.Unavailable // gateways and proxies on the way

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -318,5 +319,56 @@ func TestCredentials(t *testing.T) {
 	}
 	if _, err := (Source{Dir: dir, File: good}).Load(); !fault.Is(err, fault.Invalid) {
 		t.Errorf("two servers at once: %v", err)
+	}
+}
+
+// A login on a device waits as the server wants it and ends with its answer.
+func TestAwaitDevice(t *testing.T) {
+	for _, c := range []struct {
+		answers []string
+		code    fault.Code
+		waited  string
+	}{
+		{[]string{"authorization_pending", "slow_down", "authorization_pending", ""}, "", "5s 5s 10s 10s"},
+		{[]string{"authorization_pending", "access_denied"}, fault.Denied, "5s 5s"},
+		{[]string{"expired_token"}, fault.Unauthenticated, "5s"},
+		{[]string{"unavailable", ""}, "", "5s 5s"},
+		{[]string{"invalid"}, fault.Invalid, "5s"},
+	} {
+		asked := 0
+		api := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			switch {
+			case r.URL.Path == "/api/v2/device":
+				io.WriteString(w, `{"device_code":"dc","user_code":"ABCD-EFGH","verification_uri":"https://x/device","expires_in":600}`)
+			case string(body) != `{"device_code":"dc"}`:
+				problem(w, 422, "invalid", "device_code", string(body))
+			default:
+				answer := c.answers[asked]
+				asked++
+				switch answer {
+				case "":
+					io.WriteString(w, `{"jwt":"token"}`)
+				case "unavailable":
+					problem(w, 503, answer, "", "stopping")
+				case "invalid":
+					problem(w, 422, answer, "device_code", "wrong")
+				default:
+					problem(w, 400, answer, "", answer)
+				}
+			}
+		})
+		d, err := api.BeginDevice(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var waited []string
+		got, err := api.AwaitDevice(t.Context(), d, func(_ context.Context, pause time.Duration) error {
+			waited = append(waited, pause.String())
+			return nil
+		})
+		if fault.CodeOf(err) != c.code || (err == nil) != (got == "token") || strings.Join(waited, " ") != c.waited {
+			t.Errorf("%v: %q, %v, waited %v", c.answers, got, err, waited)
+		}
 	}
 }

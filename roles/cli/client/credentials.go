@@ -16,9 +16,10 @@ import (
 	"kowabunga/roles/config"
 )
 
-// Environment variables that stand for the flags --credentials and --ca.
+// Environment variables that stand for the flags --credentials, --context and --ca.
 const (
 	CredentialsVariable = "KOWABUNGA_CREDENTIALS"
+	ContextVariable     = "KOWABUNGA_CONTEXT"
 	CAVariable          = "KOWABUNGA_CA"
 )
 
@@ -29,20 +30,24 @@ const caFile = "ca.pem"
 const maxFile = 1 << 20
 
 // Source says where credentials come from, as a person named it. Empty fields are looked up: Dir beats
-// everything, then File, the environment, and the file in the user's configuration directory.
+// everything, then File, Context, the environment, the context in use, and the file in the user's
+// configuration directory.
 type Source struct {
-	File string // credentials file
-	CA   string // certificate of the CA to trust, PEM
-	Dir  string // directory of a Kahuna on this machine
+	File    string // credentials file
+	Context string // name of a context
+	CA      string // certificate of the CA to trust, PEM
+	Dir     string // directory of a Kahuna on this machine
 }
 
 // Credentials are a server and the proof shown to it.
 type Credentials struct {
-	URL    string
-	Key    string // API key; empty over a socket, where the system vouches for the caller
-	CA     []byte // PEM; the system's CAs are trusted when empty
-	Socket string // path of the server's local socket
-	From   string // where they were found, for messages
+	URL     string
+	Key     string // API key; empty over a socket, where the system vouches for the caller
+	Session string // token of a login, in place of a key
+	CA      []byte // PEM; the system's CAs are trusted when empty
+	Socket  string // path of the server's local socket
+	From    string // where they were found, for messages
+	Context string // name of the context they are, empty for other files
 }
 
 // DefaultFile is where credentials lie unless told otherwise: kowabunga/credentials.json below
@@ -65,26 +70,51 @@ func (s Source) Load() (Credentials, error) {
 		}
 		return s.local(op)
 	}
-	file := s.File
-	if file == "" {
-		file = os.Getenv(CredentialsVariable)
+	if s.File != "" && s.Context != "" {
+		return Credentials{}, &fault.Error{Code: fault.Invalid, Op: op, Message: "--context and --credentials name two servers; give one of them"}
 	}
-	if file == "" {
-		file = DefaultFile()
+	file, context := s.find()
+	if context != "" {
+		if err := checkContext(context); err != nil {
+			return Credentials{}, fault.Wrap(err, fault.Invalid, op)
+		}
+		file = Contexts{}.file(context)
 	}
 	raw, err := readPrivate(file)
-	if errors.Is(err, fs.ErrNotExist) || file == "" {
+	switch {
+	case context != "" && errors.Is(err, fs.ErrNotExist):
+		return Credentials{}, fault.Wrap(noContext(context), fault.NotFound, op)
+	case errors.Is(err, fs.ErrNotExist) || file == "":
 		return Credentials{}, &fault.Error{Code: fault.NotFound, Op: op,
 			Message: fmt.Sprintf("%s does not exist; name the file with --credentials or %s (the sandbox writes DIR/credentials.json), or a Kahuna on this machine with --dir", file, CredentialsVariable)}
-	}
-	if err != nil {
+	case err != nil:
 		return Credentials{}, fault.Wrap(err, fault.Unavailable, op)
 	}
-	c := Credentials{From: file}
+	c := Credentials{From: file, Context: context}
 	if err := c.parse(raw, filepath.Dir(file)); err != nil {
 		return Credentials{}, fault.Wrap(err, fault.Invalid, op)
 	}
 	return c, fault.Wrap(s.trust(&c), fault.Invalid, op)
+}
+
+// find is the file or the context to use.
+func (s Source) find() (file, context string) {
+	switch {
+	case s.File != "":
+		return s.File, ""
+	case s.Context != "":
+		return "", s.Context
+	}
+	if file = os.Getenv(CredentialsVariable); file != "" {
+		return file, ""
+	}
+	if context = os.Getenv(ContextVariable); context != "" {
+		return "", context
+	}
+	if context = (Contexts{}).Current(); context != "" {
+		return "", context
+	}
+	return DefaultFile(), ""
 }
 
 func (s Source) local(op string) (Credentials, error) {
@@ -101,24 +131,22 @@ func (s Source) local(op string) (Credentials, error) {
 	return Credentials{URL: "http://kahuna", Socket: socket, From: socket}, nil
 }
 
-// parse reads {"url","apiKey"[,"ca"]}; "ca" is a certificate in PEM or the name of a file, relative to
-// the folder of the credentials.
+// parse reads {"url","apiKey"[,"ca"]}, or what a login left; "ca" is a certificate in PEM or the name of
+// a file, relative to the folder of the credentials.
 func (c *Credentials) parse(raw []byte, folder string) error {
-	var sent struct {
-		URL    string `json:"url"`
-		APIKey string `json:"apiKey"`
-		CA     string `json:"ca"`
-	}
+	var sent Context
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&sent); err != nil {
 		return &fault.Error{Code: fault.Malformed, Message: fmt.Sprintf(`%s is not of the form {"url": "https://…", "apiKey": "…", "ca": "ca.pem"}, where "ca" may be absent`, c.From)}
 	}
-	c.URL, c.Key = strings.TrimRight(sent.URL, "/"), sent.APIKey
-	if c.Key == "" {
+	c.URL, c.Key, c.Session = strings.TrimRight(sent.URL, "/"), sent.APIKey, sent.Session
+	switch {
+	case c.Key == "" && c.Session == "" && c.Context != "":
+		return &fault.Error{Code: fault.Unauthenticated, Message: fmt.Sprintf("you are logged out of %s; say who you are with kowabunga login --context %s", c.Context, c.Context)}
+	case c.Key == "" && c.Session == "":
 		return fault.Bad("apiKey", "is missing in %s", c.From)
-	}
-	if strings.ContainsFunc(c.Key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	case strings.ContainsFunc(c.Key+c.Session, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return fault.Bad("apiKey", "holds blanks or line ends in %s; copy it again", c.From)
 	}
 	if err := checkURL(c.URL); err != nil {

@@ -135,6 +135,8 @@ type Watching struct {
 	From   string // journal index after which to begin
 	Last   uint64 // without From: begin with the last so many records of the journal
 	Follow bool   // go on with what comes; otherwise end with what there is
+	// Opened is told each time the stream has been opened; may be nil.
+	Opened func()
 	// Broken is told when the stream is opened again after a break; may be nil.
 	Broken func(err error)
 }
@@ -149,6 +151,9 @@ func (c *Client) Watch(ctx context.Context, w Watching, seen func(*Change) error
 		s, err := c.events(ctx, op, from, w)
 		if err == nil {
 			opened, wait = true, reopenFirst
+			if w.Opened != nil {
+				w.Opened()
+			}
 			err = c.drain(s, op, seen)
 			_ = s.Close()
 			if s.Last != "" {
