@@ -11,6 +11,7 @@ import (
 	"kowabunga/core/access"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
+	"kowabunga/core/metadata"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/core/trace"
@@ -36,6 +37,7 @@ type Config struct {
 	BootstrapUser   string
 	BootstrapPubkey string
 	StopGrace       time.Duration // how long a guest may take to shut down before it is forced
+	Metadata        metadata.Service
 }
 
 // Query holds the query parameters that were sent, checked against their declared types.

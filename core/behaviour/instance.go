@@ -7,6 +7,7 @@ import (
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/machine"
+	"kowabunga/core/metadata"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/core/place"
@@ -122,9 +123,11 @@ func createInstance(d model.Draft, r *Request) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	chance := machine.DrawChance(r.Draw)
+	o.SecretHash = metadata.Hash(chance.Secret)
 	boot := model.Edit(o)
 	boot.Volumes = systemFirst(system.ID, o.Volumes)
-	steps, err := machine.Build(d, boot, r.Draw.Token(32), r.Draw.Token(16))
+	steps, err := machine.Build(d, boot, chance, r.Config.Metadata)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/ipam"
 	"kowabunga/core/machine"
+	"kowabunga/core/metadata"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/core/place"
@@ -132,7 +133,9 @@ func createKompute(d model.Draft, r *Request) (Outcome, error) {
 	for _, a := range p.adapters {
 		o.Adapters = append(o.Adapters, a.ID)
 	}
-	build, err := machine.Build(d, o, r.Draw.Token(32), r.Draw.Token(16))
+	chance := machine.DrawChance(r.Draw)
+	o.SecretHash = metadata.Hash(chance.Secret)
+	build, err := machine.Build(d, o, chance, r.Config.Metadata)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -130,13 +130,14 @@ var instance = Kind{
 		list("adapters", bitOwn+2, func(o *model.Instance) *[]model.ID { return &o.Adapters }, Replace, Always, Ref(model.KindAdapter), Doc("its network adapters")),
 		list("volumes", bitOwn+3, func(o *model.Instance) *[]model.ID { return &o.Volumes }, Replace, Always, Ref(model.KindVolume), Doc("its volumes; exactly one of type os")),
 	),
-	Internal: []string{"Project", "Zone", "Kaktus", "OS", "Kompute", "Reserved", "Run"},
+	Internal: []string{"Project", "Zone", "Kaktus", "OS", "Kompute", "Reserved", "Run", "SecretHash"},
 	Ops: ops(Op{ID: "CreateProjectZoneInstance", Verb: Create, Method: "POST", Path: "/project/{projectId}/zone/{zoneId}/instance", Request: "Instance", Response: "Instance", Status: 201, Access: access.Manage},
 		Op{ID: "ListInstances", Verb: List, Method: "GET", Path: "/instance", Response: "[]string", Status: 200, Access: access.Authenticated},
 		rud("Instance", "instance", access.Read, access.Manage, access.Manage),
 		listed("ListProjectZoneInstances", "/project/{projectId}/zone/{zoneId}/instances", "zone"),
 		listed("ListKaktusInstances", "/kaktus/{kaktusId}/instances", "kaktus"),
 		powered("Instance", "instance"),
+		reseeded("Instance", "instance"),
 		action("ReadInstanceState", "state", "GET", "/instance/{instanceId}/state", "InstanceState", readRule)),
 }
 
@@ -161,6 +162,7 @@ var kompute = Kind{
 		rud("Kompute", "kompute", access.Read, access.Manage, access.Manage),
 		listed("ListProjectZoneKomputes", "/project/{projectId}/zone/{zoneId}/komputes", "zone"),
 		powered("Kompute", "kompute"),
+		reseeded("Kompute", "kompute"),
 		action("ReadKomputeState", "state", "GET", "/kompute/{komputeId}/state", "InstanceState", readRule)),
 }
 
@@ -172,4 +174,12 @@ func powered(schema, path string) []Op {
 		out = append(out, action(name+schema, verb, "PATCH", "/"+path+"/{"+path+"Id}/"+verb, "", access.Operate))
 	}
 	return slices.Clip(out)
+}
+
+// reseeded declares the action that writes a machine's configuration disk anew. The frozen contract has
+// no such thing.
+func reseeded(schema, path string) Op {
+	op := action("Reseed"+schema, "reseed", "PATCH", "/"+path+"/{"+path+"Id}/reseed", "", access.Manage)
+	op.Native = true
+	return op
 }

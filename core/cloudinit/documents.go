@@ -20,6 +20,9 @@ type Machine struct {
 	User       string // bootstrap user with sudo rights; empty for none
 	Keys       []string
 	NICs       []NIC
+	Region     string   // name, may be empty
+	Zone       string   // name, may be empty
+	Metadata   Metadata // without a secret the machine gets none of it
 }
 
 // NIC is a network card, found by its MAC.
@@ -65,13 +68,14 @@ func Render(m Machine) (Documents, error) {
 	}
 	return Documents{
 		UserData:      "#cloud-config\n" + document(userData(m)),
-		MetaData:      document(meta{InstanceID: m.InstanceID, Hostname: m.Hostname}),
+		MetaData:      document(metaData(m)),
 		NetworkConfig: document(network),
 	}, nil
 }
 
 func (m Machine) texts() map[string]string {
-	texts := map[string]string{"instanceId": m.InstanceID, "hostname": m.Hostname, "domain": m.Domain, "rootHash": m.RootHash, "user": m.User}
+	texts := map[string]string{"instanceId": m.InstanceID, "hostname": m.Hostname, "domain": m.Domain, "rootHash": m.RootHash, "user": m.User,
+		"region": m.Region, "zone": m.Zone, "metadata.uri": m.Metadata.URI, "metadata.localIp": m.Metadata.LocalIP}
 	for i, key := range m.Keys {
 		texts[fmt.Sprintf("keys[%d]", i)] = key
 	}
@@ -84,11 +88,6 @@ func (m Machine) texts() map[string]string {
 	return texts
 }
 
-type meta struct {
-	InstanceID string `json:"instance-id"`
-	Hostname   string `json:"local-hostname"`
-}
-
 type config struct {
 	Hostname    string    `json:"hostname"`
 	FQDN        string    `json:"fqdn"`
@@ -98,6 +97,7 @@ type config struct {
 	ManageHosts bool      `json:"manage_etc_hosts"`
 	Growpart    growpart  `json:"growpart"`
 	ResizeRoot  bool      `json:"resize_rootfs"`
+	Files       []file    `json:"write_files,omitempty"`
 }
 
 // growpart makes the root partition follow a disk that was grown.
@@ -124,6 +124,9 @@ func userData(m Machine) config {
 	c := config{
 		Hostname: m.Hostname, FQDN: fqdn, Users: []account{}, ManageHosts: true,
 		Growpart: growpart{Mode: "auto", Devices: []string{"/"}}, ResizeRoot: true,
+	}
+	if m.Metadata.Secret != "" {
+		c.Files = []file{{Path: KwMeta, Permissions: "0755", Content: kwMeta}}
 	}
 	if m.RootHash != "" {
 		c.Users = append(c.Users, account{Name: "root", Hash: m.RootHash})

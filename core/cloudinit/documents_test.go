@@ -25,6 +25,9 @@ func example() Machine {
 		RootHash:   "$6$abcdefgh$GjMgmmowSihU3X8xhdMxaCaEziO5NUh/IZqYnnZhN1j7.JYnm2e5BnPfWNUdj17OlEroBdrPtMnfsmwWCrkw70",
 		User:       "ops",
 		Keys:       []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ops@example"},
+		Region:     "eu",
+		Zone:       "eu-a",
+		Metadata:   Metadata{URI: "https://cloud.example:8443/latest/meta-data", LocalIP: "10.1.0.5", Secret: "abcdefghijkmnopqrstuvwxyzABCDEFG", CA: "MIIBszCCAVmgAwIBAgIU"},
 		NICs: []NIC{
 			{
 				MAC:       "DA:1E:70:00:00:01",
@@ -79,7 +82,7 @@ func TestNamesCannotInject(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := example()
 		m.Hostname, m.User, m.Domain = text.Draw(t, "host"), text.Draw(t, "user"), text.Draw(t, "domain")
-		m.InstanceID = text.Draw(t, "instance")
+		m.InstanceID, m.Zone, m.Metadata.URI = text.Draw(t, "instance"), text.Draw(t, "zone"), text.Draw(t, "uri")
 		m.Keys = []string{text.Draw(t, "key")}
 		docs, err := Render(m)
 		if err != nil {
@@ -98,7 +101,7 @@ func TestNamesCannotInject(t *testing.T) {
 			if err := read([]byte(body), &user); err != nil {
 				t.Fatalf("user-data: %v\n%s", err, body)
 			}
-			if len(user) != 8 {
+			if len(user) != 9 {
 				t.Fatalf("user-data has other keys than Render wrote: %v", user)
 			}
 			account := user["users"].([]any)[1].(map[string]any)
@@ -109,7 +112,8 @@ func TestNamesCannotInject(t *testing.T) {
 			if err := read([]byte(docs.MetaData), &meta); err != nil {
 				t.Fatalf("meta-data: %v\n%s", err, docs.MetaData)
 			}
-			if len(meta) != 2 || meta["instance-id"] != m.InstanceID || meta["local-hostname"] != m.Hostname {
+			if len(meta) != 9 || meta["instance-id"] != m.InstanceID || meta["local-hostname"] != m.Hostname || meta["availability-zone"] != m.Zone ||
+				meta["kowabunga_metadata_uri"] != m.Metadata.URI {
 				t.Fatalf("meta-data changed on its way through YAML: %q", meta)
 			}
 		}

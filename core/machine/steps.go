@@ -5,6 +5,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/metadata"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 )
@@ -44,9 +45,9 @@ func DeleteDisk(to To, d *model.Volume) (operation.Step, error) {
 }
 
 // Build makes the steps from existing disks to a machine that runs: configuration disk, definition, start.
-func Build(v model.View, o *model.Instance, spare, salt string) ([]operation.Step, error) {
+func Build(v model.View, o *model.Instance, chance Chance, service metadata.Service) ([]operation.Step, error) {
 	to := OnHost(v, o.Kaktus)
-	seed, err := Seed(v, o, spare, salt)
+	seed, err := Seed(v, o, chance, service)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +65,17 @@ func Build(v model.View, o *model.Instance, spare, salt string) ([]operation.Ste
 		{Name: "start machine",
 			Do: to.Call(agentproto.MethodMachinePower, quick, power(o, agentproto.PowerStart, 0))},
 	}, to.Reached("the machine's host")
+}
+
+// Reseed makes the step that writes a machine's configuration disk anew. What an attempt wrote cannot be
+// taken back: the old secret is known to nobody but the old disk.
+func Reseed(v model.View, o *model.Instance, chance Chance, service metadata.Service) (operation.Step, error) {
+	to := OnHost(v, o.Kaktus)
+	seed, err := Seed(v, o, chance, service)
+	if err != nil {
+		return operation.Step{}, err
+	}
+	return operation.Step{Name: "write configuration disk", Do: to.Call(agentproto.MethodSeedWrite, quick, seed)}, to.Reached("the machine's host")
 }
 
 // Reshape makes the steps that give a machine another definition: stop it if it should run, define,

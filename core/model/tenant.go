@@ -69,7 +69,8 @@ type Volume struct {
 }
 
 // Instance is a virtual machine on a host. Reserved keeps the larger of two shapes taken while an
-// operation changes it.
+// operation changes it. SecretHash is the hexadecimal SHA-256 of the chance by which the machine proves
+// itself to the metadata service, empty for machines that have none; it is no secret itself.
 type Instance struct {
 	Meta
 	Project  ID     `json:"project"`
@@ -83,6 +84,8 @@ type Instance struct {
 	Kompute  ID     `json:"kompute,omitempty"`
 	Reserved Shape  `json:"reserved,omitzero"`
 	Run      bool   `json:"run"` // what power actions last asked for
+
+	SecretHash string `json:"secretHash,omitempty"`
 }
 
 // Shape is what a machine takes of its host.

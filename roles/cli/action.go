@@ -26,6 +26,7 @@ var says = map[string]string{
 	"reset":    "Restart %s at once, as if the reset button were pressed",
 	"suspend":  "Halt %s where they are",
 	"resume":   "Let suspended %s go on",
+	"reseed":   "Write the configuration disks of %s anew; they are read at the next start",
 	"state":    "Say how it is right now, asked of its host",
 	"caps":     "Show the hardware its agent reported",
 	"token":    "Draw a new key, shown once; the old one becomes worthless",

@@ -25,6 +25,7 @@ type Config struct {
 	Dir           string
 	Listen        string // address of the API and the agents' endpoint
 	URL           string // how others reach it; made from Listen and the host's name when empty
+	MetadataURL   string // how machines reach it; URL when empty
 	PlainHTTP     bool   // no TLS: behind a proxy, or on loopback
 	TLSCert       string // PEM files; without them the local CA makes a certificate
 	TLSKey        string
@@ -49,6 +50,7 @@ func (c *Config) set() *config.Set {
 	s.Path(&c.Dir, "dir", DefaultDir, "directory of this Kahuna").NotInFile()
 	s.Address(&c.Listen, "listen", ":8443", "address to serve the API and the agents on")
 	s.URL(&c.URL, "url", "", "public URL, when it is not https://HOSTNAME and the port", "http", "https")
+	s.URL(&c.MetadataURL, "metadata-url", "", "URL by which machines reach Kahuna for their metadata, when it is not the public one", "http", "https")
 	s.Bool(&c.PlainHTTP, "plain-http", false, "serve without TLS: on loopback, or behind a proxy that does TLS")
 	s.Path(&c.TLSCert, "tls-cert", "", "certificate chain, PEM; a local CA makes one when empty")
 	s.Path(&c.TLSKey, "tls-key", "", "private key of the certificate, PEM")

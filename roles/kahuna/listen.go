@@ -9,14 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
-	"kowabunga/roles/kahuna/localca"
+	"kowabunga/core/metadata"
 )
 
 // listener is a socket with the server that answers on it.
@@ -41,9 +39,6 @@ func (s *Server) listen() ([]listener, error) {
 	server := s.api.Server(s.handler(false))
 	out = append(out, listener{public, server})
 	if !s.cfg.PlainHTTP {
-		if s.tls, err = newCertificates(&s.cfg); err != nil {
-			return fail(err, "prepare TLS")
-		}
 		// HTTP/2 has no place for the upgrade that agents ask for.
 		out[0].Listener = tls.NewListener(public, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.tls.get, NextProtos: []string{"http/1.1"}})
 	} else if !loopback(s.cfg.Listen) {
@@ -129,6 +124,7 @@ func (s *Server) handler(local bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.onlyReads(s.api))
 	mux.Handle(agentproto.Path, s.onlyReads(s.fleet))
+	mux.Handle(metadata.Path, s.metadata)
 	health := s.health(local)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		mux.Handle(path, health)
@@ -159,64 +155,4 @@ func (s *Server) onlyReads(next http.Handler) http.Handler {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = w.Write([]byte(body))
 	})
-}
-
-// certificates gives the server's certificate, read anew on reload.
-type certificates struct {
-	cfg *Config
-	ca  *localca.Authority
-
-	mu    sync.Mutex
-	given *tls.Certificate
-}
-
-func newCertificates(cfg *Config) (*certificates, error) {
-	c := &certificates{cfg: cfg}
-	if cfg.TLSCert != "" {
-		return c, c.reload()
-	}
-	ca, err := localca.Open(cfg.tls(), cfg.names(), time.Now)
-	c.ca = ca
-	return c, err
-}
-
-// names are what the local CA's certificate is for.
-func (c *Config) names() []string {
-	names := []string{"localhost", "127.0.0.1", "::1"}
-	if host, err := os.Hostname(); err == nil {
-		names = append(names, host)
-	}
-	for _, address := range []string{c.Listen, hostOf(c.URL)} {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			host = address
-		}
-		if host != "" && host != "::" && host != "0.0.0.0" {
-			names = append(names, host)
-		}
-	}
-	return names
-}
-
-func (c *certificates) reload() error {
-	if c == nil || c.cfg.TLSCert == "" {
-		return nil
-	}
-	pair, err := tls.LoadX509KeyPair(c.cfg.TLSCert, c.cfg.TLSKey)
-	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "read the certificate "+c.cfg.TLSCert)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.given = &pair
-	return nil
-}
-
-func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if c.ca != nil {
-		return c.ca.GetCertificate(hello)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.given, nil
 }

@@ -19,6 +19,8 @@ import (
 	"kowabunga/core/access"
 	"kowabunga/core/access/gate"
 	"kowabunga/core/behaviour"
+	"kowabunga/core/fault"
+	record "kowabunga/core/metadata"
 	"kowabunga/core/model"
 	assets "kowabunga/embed"
 	"kowabunga/roles/config"
@@ -27,6 +29,7 @@ import (
 	"kowabunga/roles/kahuna/hosts"
 	"kowabunga/roles/kahuna/identity"
 	"kowabunga/roles/kahuna/mail"
+	"kowabunga/roles/kahuna/metadata"
 	"kowabunga/roles/kahuna/operate"
 	"kowabunga/store"
 )
@@ -42,6 +45,7 @@ type Server struct {
 	keeper   *hosts.Keeper
 	engine   *operate.Engine
 	api      *api.API
+	metadata *metadata.Service
 	registry *prometheus.Registry
 	rules    atomic.Pointer[behaviour.Config]
 	policy   atomic.Pointer[gate.Policy]
@@ -57,6 +61,12 @@ type Server struct {
 // open brings everything up but the listeners.
 func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
 	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), started: time.Now(), drain: 10 * time.Second}
+	if !cfg.PlainHTTP {
+		var err error
+		if s.tls, err = newCertificates(&s.cfg); err != nil {
+			return nil, fault.Wrap(err, fault.Unavailable, "prepare TLS")
+		}
+	}
 	s.apply(cfg)
 	master, err := readSecret(cfg.masterKey())
 	if err != nil {
@@ -85,7 +95,8 @@ func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVa
 // apply takes over what a reload may change.
 func (s *Server) apply(cfg Config) {
 	s.level.Set(cfg.Log.SlogLevel())
-	s.rules.Store(&behaviour.Config{BootstrapUser: cfg.Bootstrap.User, BootstrapPubkey: cfg.Bootstrap.Pubkey, StopGrace: cfg.StopGrace})
+	s.rules.Store(&behaviour.Config{BootstrapUser: cfg.Bootstrap.User, BootstrapPubkey: cfg.Bootstrap.Pubkey, StopGrace: cfg.StopGrace,
+		Metadata: record.Service{URL: s.cfg.metadataURL(), CA: s.tls.authority()}})
 	s.policy.Store(&gate.Policy{ProjectAdminsCreateProjects: cfg.Access.ProjectAdminsCreateProjects})
 }
 
@@ -108,6 +119,7 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 	s.keeper.Attach(s.fleet)
 	s.engine = operate.New(operate.Config{Store: s.store, Agents: caller{s.fleet, &s.calls}, Log: part("operate"),
 		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
+	s.metadata = metadata.New(metadata.Config{Store: s.store, Now: time.Now, Log: part("metadata")})
 	sender, err := mail.Open(s.cfg.Mail, s.cfg.MailFrom, time.Now)
 	if err != nil {
 		return err
@@ -118,6 +130,14 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 		Live: s.keeper, Limit: s.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: s.registry, Log: part("api"),
 		Letters: identity.Letters{Mail: sender, AdminEmail: s.cfg.AdminEmail, URL: s.cfg.publicURL(), Log: part("mail")}})
 	return err
+}
+
+// metadataURL is where machines read their metadata.
+func (c *Config) metadataURL() string {
+	if c.MetadataURL != "" {
+		return strings.TrimSuffix(c.MetadataURL, "/") + record.Path
+	}
+	return c.publicURL() + record.Path
 }
 
 // publicURL is how others reach this Kahuna.
@@ -150,10 +170,11 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	s.address = listeners[0].Addr()
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	runs := []func(context.Context) error{s.engine.Run, s.keeper.Run, s.sweep}
+	runs := []func(context.Context) error{s.engine.Run, s.keeper.Run, s.metadata.Run, s.sweep}
 	if s.drill {
 		s.log.Warn("this is a restored copy: it shows everything, changes nothing and commands no agent; once the original is off for good, restore the backup again with --promote")
 		runs = nil
+		s.metadata.Close()
 	}
 	for _, run := range runs {
 		background.Add(1)
@@ -211,6 +232,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 // close ends event streams and says goodbye to the agents.
 func (s *Server) close(ctx context.Context) error {
 	s.api.Close()
+	s.metadata.Close()
 	return s.fleet.Close(ctx)
 }
 

@@ -61,6 +61,9 @@ func Open(dir string, names []string, now func() time.Time) (*Authority, error) 
 	return a, nil
 }
 
+// DER is the CA's certificate.
+func (a *Authority) DER() []byte { return a.cert.Raw }
+
 func (a *Authority) read() error {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(a.dir, CertFile), filepath.Join(a.dir, "ca.key"))
 	if err != nil {

@@ -64,9 +64,9 @@ var sagas = []saga{
 	{"kompute.delete", web, "DeleteKompute", map[string]string{"komputeId": "web"}, nil, noBody},
 }
 
-// Every power action of both kinds of machine is an operation of its own.
+// Every action of both kinds of machine is an operation of its own.
 func init() {
-	for _, action := range []string{"Start", "Stop", "Shutdown", "Reboot", "Reset", "Suspend", "Resume"} {
+	for _, action := range []string{"Start", "Stop", "Shutdown", "Reboot", "Reset", "Suspend", "Resume", "Reseed"} {
 		what := strings.ToLower(action)
 		sagas = append(sagas,
 			saga{"instance." + what, machine, action + "Instance", map[string]string{"instanceId": "vm"}, nil, noBody},

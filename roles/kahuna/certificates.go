@@ -1,0 +1,82 @@
+package kahuna
+
+import (
+	"crypto/tls"
+	"encoding/base64"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"kowabunga/core/fault"
+	"kowabunga/roles/kahuna/localca"
+)
+
+// certificates gives the server's certificate, read anew on reload.
+type certificates struct {
+	cfg *Config
+	ca  *localca.Authority
+
+	mu    sync.Mutex
+	given *tls.Certificate
+}
+
+func newCertificates(cfg *Config) (*certificates, error) {
+	c := &certificates{cfg: cfg}
+	if cfg.TLSCert != "" {
+		return c, c.reload()
+	}
+	ca, err := localca.Open(cfg.tls(), cfg.names(), time.Now)
+	c.ca = ca
+	return c, err
+}
+
+// names are what the local CA's certificate is for.
+func (c *Config) names() []string {
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	for _, address := range []string{c.Listen, hostOf(c.URL)} {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			host = address
+		}
+		if host != "" && host != "::" && host != "0.0.0.0" {
+			names = append(names, host)
+		}
+	}
+	return names
+}
+
+func (c *certificates) reload() error {
+	if c == nil || c.cfg.TLSCert == "" {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.cfg.TLSCert, c.cfg.TLSKey)
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "read the certificate "+c.cfg.TLSCert)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.given = &pair
+	return nil
+}
+
+func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if c.ca != nil {
+		return c.ca.GetCertificate(hello)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.given, nil
+}
+
+// authority is the certificate that clients of this server have to trust besides the public ones, DER in
+// base 64; empty where a certificate was given.
+func (c *certificates) authority() string {
+	if c == nil || c.ca == nil {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(c.ca.DER())
+}
