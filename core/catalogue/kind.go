@@ -19,6 +19,8 @@ type Kind struct {
 	Native  bool // in API v2 alone, with all its operations
 	// Internal lists struct fields that no wire field is bound to: parents and server state.
 	Internal []string
+
+	attributes []*Attribute // in order of their names
 }
 
 // Parent is a reference given by the path an object is created under.

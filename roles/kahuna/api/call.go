@@ -25,6 +25,7 @@ type call struct {
 	who     access.Identity
 	method  *method // nil until routed
 	version catalogue.Version
+	native  bool // below /api/v2
 	status  int
 	size    int
 	buffer  []byte

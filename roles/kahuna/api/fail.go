@@ -2,7 +2,9 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
@@ -57,8 +59,32 @@ func (a *API) write(c *call, status int, code, field, reason string) {
 	b = catalogue.AppendString(append(b, `,"code":`...), code)
 	if field != "" {
 		b = catalogue.AppendString(append(b, `,"field":`...), field)
+		switch {
+		case c.method.takes(field), c.r.URL.Query().Has(field):
+			b = catalogue.AppendString(append(b, `,"parameter":`...), field)
+		case c.r.ContentLength != 0 && field[0] >= 'a': // names of headers begin with a capital
+			b = catalogue.AppendString(append(b, `,"pointer":`...), pointer(field))
+		}
 	}
 	b = append(catalogue.AppendString(append(b, `,"request":`...), c.id), '}')
 	c.buffer = b
 	c.answer(status, typeProblem, b)
+}
+
+// takes tells whether a word is a query parameter of the method.
+func (m *method) takes(name string) bool { return m != nil && slices.Contains(m.query, name) }
+
+// pointer is the place of a field in the body as a JSON pointer (RFC 6901): "reserved[0].first" is
+// "/reserved/0/first". Keys of labels may have dots in them.
+func pointer(field string) string {
+	escape := strings.NewReplacer("~", "~0", "/", "~1")
+	if key, ok := strings.CutPrefix(field, "labels."); ok {
+		return "/labels/" + escape.Replace(key)
+	}
+	field = strings.NewReplacer("[", ".", "]", "").Replace(field)
+	var b strings.Builder
+	for _, segment := range strings.Split(field, ".") {
+		b.WriteString("/" + escape.Replace(segment))
+	}
+	return b.String()
 }

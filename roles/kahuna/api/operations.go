@@ -150,7 +150,7 @@ func (a *API) listOperations(c *call) error {
 	items := newItems(c, p)
 	for object := range objects {
 		o := object.(*operation.Operation)
-		if o.ID <= p.after || want["state"] != "" && string(o.State) != want["state"] ||
+		if o.ID <= p.after.ID || want["state"] != "" && string(o.State) != want["state"] ||
 			want["target"] != "" && string(o.Target.ID) != want["target"] ||
 			want["project"] != "" && string(o.Project) != want["project"] || !scope.Visible(o) {
 			continue

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"path"
 	"slices"
@@ -25,6 +26,9 @@ type method struct {
 	name   string // operation id, the label in metrics and logs
 	status int    // of success
 	public bool   // served to callers without credentials
+	// query names the parameters it takes. Below /api/v2 others are refused, as people mistype filters;
+	// API v1 ignores them, as it always did.
+	query  []string
 	handle func(c *call) error
 
 	good    prometheus.Counter
@@ -43,6 +47,7 @@ func (m *method) label() string {
 type endpoint struct {
 	api     *API
 	version catalogue.Version
+	native  bool // below /api/v2
 	methods []*method
 	allow   string
 }
@@ -64,7 +69,7 @@ func (t *table) add(version catalogue.Version, pattern string, m *method) {
 	shape := nameless(pattern)
 	e := t.endpoints[shape]
 	if e == nil {
-		e = &endpoint{api: t.api, version: version}
+		e = &endpoint{api: t.api, version: version, native: strings.HasPrefix(pattern, BaseV2+"/")}
 		t.endpoints[shape], t.patterns[shape] = e, pattern
 	}
 	t.api.meter.bind(m)
@@ -130,7 +135,7 @@ func (a *API) route(c *call) {
 // ServeHTTP finds the method, authenticates and answers errors in the form of the API's version.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
-	c.r, c.version = r, e.version
+	c.r, c.version, c.native = r, e.version, e.native
 	verb := r.Method
 	if verb == http.MethodHead {
 		verb = http.MethodGet
@@ -151,13 +156,38 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			c.who = who
 		}
-		if err := m.handle(c); err != nil {
+		err := c.known()
+		if err == nil {
+			err = m.handle(c)
+		}
+		if err != nil {
 			e.api.fail(c, err)
 		}
 		return
 	}
 	c.Header().Set("Allow", e.allow)
 	e.api.write(c, http.StatusMethodNotAllowed, "method_not_allowed", "", "this path knows "+e.allow)
+}
+
+// known refuses query parameters that the method does not take.
+func (c *call) known() error {
+	if c.r.URL.RawQuery == "" || !c.native {
+		return nil
+	}
+	q, err := values(c.r)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		if slices.Contains(c.method.query, name) {
+			continue
+		}
+		if len(c.method.query) == 0 {
+			return bad(name, "is no parameter of this path, which takes none")
+		}
+		return bad(name, "is no parameter of this path; it takes %s", strings.Join(c.method.query, ", "))
+	}
+	return nil
 }
 
 // readable tells whether the visibility of an object is all that reading it asks for.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"kowabunga/core/access"
@@ -82,9 +83,15 @@ func (a *API) readV1(op *catalogue.Op) func(*call) error {
 
 // object answers with one object in the form of the call's API version.
 func (a *API) object(c *call, k *catalogue.Kind, v model.View, o model.Object, status int) {
+	if c.version == catalogue.V2 {
+		c.Header()["Etag"] = []string{etag(o)}
+	}
 	c.buffer = k.Append(c.buffer[:0], v, o, catalogue.Reader{Version: c.version, Secrets: access.ShowSecrets(v, c.who, o)})
 	c.json(status, c.buffer)
 }
+
+// etag names the version of an object (RFC 9110, section 8.8.3).
+func etag(o model.Object) string { return `"` + strconv.FormatUint(o.Base().Version, 10) + `"` }
 
 // listV1 answers the ids of the objects a read would return. Of the path's parents the last is looked
 // up by index, the others are compared.

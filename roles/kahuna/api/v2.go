@@ -61,17 +61,17 @@ func (a *API) routeV2(t *table) {
 			continue
 		}
 		for _, segment := range []string{r.kind.Plural, string(r.kind.Name)} {
-			t.add(catalogue.V2, BaseV2+"/"+segment+suffix, &method{verb: op.Method, name: "v2." + op.ID, status: op.Status, handle: r.handler(op)})
+			t.add(catalogue.V2, BaseV2+"/"+segment+suffix, &method{verb: op.Method, name: "v2." + op.ID, status: op.Status, query: r.query(op), handle: r.handler(op)})
 		}
 	}
-	get := func(path, name string, handle func(*call) error) {
-		t.add(catalogue.V2, BaseV2+path, &method{verb: http.MethodGet, name: name, status: http.StatusOK, handle: handle})
+	get := func(path, name string, handle func(*call) error, query ...string) {
+		t.add(catalogue.V2, BaseV2+path, &method{verb: http.MethodGet, name: name, status: http.StatusOK, query: query, handle: handle})
 	}
-	get("/operations", "v2.ListOperations", a.listOperations)
-	get("/operations/{id}", "v2.ReadOperation", a.readOperation)
+	get("/operations", "v2.ListOperations", a.listOperations, "state", "target", "project", "limit", "cursor")
+	get("/operations/{id}", "v2.ReadOperation", a.readOperation, "wait")
 	t.add(catalogue.V2, BaseV2+"/operations/{id}", &method{verb: http.MethodDelete, name: "v2.CancelOperation", status: http.StatusAccepted, handle: a.cancelOperation})
-	get("/events", "v2.Events", a.events)
-	get("/explain/{kind}/{id}", "v2.Explain", a.explain)
+	get("/events", "v2.Events", a.events, "from", "last", "follow")
+	get("/explain/{kind}/{id}", "v2.Explain", a.explain, "why_not")
 	get("/whoami", "v2.WhoAmI", a.whoami)
 	get("/version", "v2.Version", a.version)
 	get("/missing", "v2.Missing", a.missing)
@@ -86,6 +86,36 @@ func creations(k *catalogue.Kind) []*catalogue.Op {
 		}
 	}
 	return out
+}
+
+// query names the parameters that an operation takes.
+func (r *resource) query(op *catalogue.Op) []string {
+	var out []string
+	switch op.Verb {
+	case catalogue.List:
+		out = slices.Clone(listParameters)
+	case catalogue.Read:
+		out = []string{"as_of", "as-of"}
+	default:
+		if op.Method == http.MethodGet || op.Action == "password" {
+			return nil
+		}
+		out = []string{"wait"}
+		ops := []*catalogue.Op{op}
+		if op.Verb == catalogue.Create {
+			ops = creations(r.kind)
+		}
+		for _, op := range ops {
+			for i := range op.Query {
+				out = append(out, op.Query[i].Name)
+			}
+		}
+	}
+	for _, n := range r.narrowing {
+		out = append(out, string(n.kind))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // handler serves an operation of the catalogue.
@@ -107,27 +137,32 @@ func (r *resource) handler(op *catalogue.Op) func(*call) error {
 	return r.change(op)
 }
 
-// find resolves an id or a name to an object the caller may know of. within narrows names that are not
-// unique by themselves. Faults: NotFound; Conflict when several objects have the name.
+// find resolves an id or a name to an object the caller may know of. within narrows names. Faults:
+// NotFound; Conflict when several objects have the name.
 func (r *resource) find(v model.View, c *call, ref string, within map[model.Kind]model.ID) (model.Object, error) {
+	return r.lookup(present(v), c, ref, within)
+}
+
+// lookup is find in a state that may be a past one.
+func (r *resource) lookup(s sight, c *call, ref string, within map[model.Kind]model.ID) (model.Object, error) {
 	none := fault.New(fault.NotFound, "there is no %s of this id or name", r.kind.Name)
 	if model.ID(ref).Valid() {
-		if o, ok := v.Get(r.kind.Name, model.ID(ref)); ok {
-			if access.Visible(v, c.who, o) {
+		if o, ok := s.state.Get(r.kind.Name, model.ID(ref)); ok {
+			if access.Visible(s.now, c.who, o) {
 				return o, nil
 			}
 			return nil, none
 		}
 	}
 	if r.named {
-		if o, ok := v.One(r.kind.Name, "name", ref); ok && access.Visible(v, c.who, o) {
+		if o, ok := s.state.One(r.kind.Name, "name", ref); ok && r.inside(o, within) && access.Visible(s.now, c.who, o) {
 			return o, nil
 		}
 		return nil, none
 	}
 	var found model.Object
-	scope := access.NewScope(v, c.who)
-	for o := range v.All(r.kind.Name) {
+	scope := access.NewScope(s.now, c.who)
+	for o := range s.state.All(r.kind.Name) {
 		if o.Base().Name != ref || !r.inside(o, within) || !scope.Visible(o) {
 			continue
 		}
@@ -152,7 +187,7 @@ func (r *resource) inside(o model.Object, within map[model.Kind]model.ID) bool {
 }
 
 // parents resolves the query parameters named like the kind's parents. Each may be an id or a name.
-func (r *resource) parents(v model.View, c *call, q url.Values) (map[model.Kind]model.ID, error) {
+func (r *resource) parents(s sight, c *call, q url.Values) (map[model.Kind]model.ID, error) {
 	var out map[model.Kind]model.ID
 	for _, n := range r.narrowing {
 		ref, err := single(q, string(n.kind))
@@ -162,7 +197,7 @@ func (r *resource) parents(v model.View, c *call, q url.Values) (map[model.Kind]
 		if ref == "" {
 			continue
 		}
-		p, err := r.api.resources[n.kind].find(v, c, ref, out)
+		p, err := r.api.resources[n.kind].lookup(s, c, ref, out)
 		if err != nil {
 			return nil, err
 		}
@@ -175,30 +210,51 @@ func (r *resource) parents(v model.View, c *call, q url.Values) (map[model.Kind]
 }
 
 func (r *resource) read(c *call) error {
-	v := r.api.Views.View()
-	o, err := r.find(v, c, c.r.PathValue("ref"), nil)
+	q, err := values(c.r)
 	if err != nil {
-		if u, ok := r.mate(v, c, c.r.PathValue("ref")); ok {
+		return err
+	}
+	s, err := r.api.sight(c, q)
+	if err != nil {
+		return err
+	}
+	within, err := r.parents(s, c, q)
+	if err != nil {
+		return err
+	}
+	o, err := r.lookup(s, c, c.r.PathValue("ref"), within)
+	if err != nil {
+		if u, ok := r.mate(s, c, c.r.PathValue("ref")); ok {
 			c.buffer = appendMate(c.buffer[:0], u)
 			c.json(http.StatusOK, c.buffer)
 			return nil
 		}
 		return err
 	}
-	r.api.object(c, r.kind, v, o, http.StatusOK)
+	if s.past {
+		c.buffer = r.append(c.buffer[:0], c, s, o, o)
+		c.json(http.StatusOK, c.buffer)
+		return nil
+	}
+	r.api.object(c, r.kind, s.state, o, http.StatusOK)
 	return nil
 }
 
 // mate finds a user of whom the caller may know the name because they share a team.
-func (r *resource) mate(v model.View, c *call, ref string) (*model.User, bool) {
+func (r *resource) mate(s sight, c *call, ref string) (*model.User, bool) {
 	if r.kind.Name != model.KindUser {
 		return nil, false
 	}
-	u, ok := model.Find[*model.User](v, model.ID(ref))
+	u, ok := model.Find[*model.User](s.state, model.ID(ref))
 	if !ok {
-		u, ok = model.One[*model.User](v, "name", ref)
+		u, ok = model.One[*model.User](s.state, "name", ref)
 	}
-	return u, ok && access.Acquainted(v, c.who, u.ID)
+	return u, ok && access.Acquainted(s.now, c.who, u.ID)
+}
+
+// mate is what those who share a team with a user know of him: his id and name.
+func mate(u *model.User) *model.User {
+	return &model.User{Meta: model.Meta{ID: u.ID, Name: u.Name}}
 }
 
 func appendMate(b []byte, u *model.User) []byte {

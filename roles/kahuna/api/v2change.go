@@ -21,7 +21,7 @@ func (r *resource) create(ops []*catalogue.Op) func(*call) error {
 		if err != nil {
 			return err
 		}
-		within, err := r.parents(v, c, q)
+		within, err := r.parents(present(v), c, q)
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (r *resource) change(op *catalogue.Op) func(*call) error {
 		if err != nil {
 			return err
 		}
-		within, err := r.parents(v, c, q)
+		within, err := r.parents(present(v), c, q)
 		if err != nil {
 			return err
 		}
