@@ -102,7 +102,7 @@ func systemFirst(system model.ID, disks []model.ID) []model.ID {
 
 func createInstance(d model.Draft, r *Request) (Outcome, error) {
 	o := begin(r).(*model.Instance)
-	if err := hostname("name", o.Name); err != nil {
+	if err := machineName(d, o.Project, o.Name); err != nil {
 		return Outcome{}, err
 	}
 	system, err := checkParts(d, o)
@@ -182,7 +182,7 @@ func updateInstance(d model.Draft, r *Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if o.Name != old.Name {
-		if err := hostname("name", o.Name); err != nil {
+		if err := machineName(d, o.Project, o.Name); err != nil {
 			return Outcome{}, err
 		}
 	}

@@ -58,7 +58,10 @@ func checkKaktus(d model.Draft, r *Request, o model.Object) error {
 }
 
 // kaktusAgents checks a list of agents that must be of type Kaktus.
-func kaktusAgents(v model.View, ids []model.ID) error {
+func kaktusAgents(v model.View, ids []model.ID) error { return agentsOf(v, "Kaktus", ids) }
+
+// agentsOf checks a list of agents that must be of one type.
+func agentsOf(v model.View, typ string, ids []model.ID) error {
 	if err := distinct("agents", ids); err != nil {
 		return err
 	}
@@ -67,8 +70,8 @@ func kaktusAgents(v model.View, ids []model.ID) error {
 		if !ok {
 			return fault.Bad("agents", "there is no agent %s", id)
 		}
-		if agent.Type != "Kaktus" {
-			return fault.Bad("agents", "agent %q is of type %s, not Kaktus", agent.Name, agent.Type)
+		if agent.Type != typ {
+			return fault.Bad("agents", "agent %q is of type %s, not %s", agent.Name, agent.Type, typ)
 		}
 	}
 	return nil

@@ -80,7 +80,7 @@ func partsOf(v model.View, k *model.Kompute) parts {
 func createKompute(d model.Draft, r *Request) (Outcome, error) {
 	k := begin(r).(*model.Kompute)
 	k.Public = r.Query.Bool("public")
-	if err := hostname("name", k.Name); err != nil {
+	if err := machineName(d, k.Project, k.Name); err != nil {
 		return Outcome{}, err
 	}
 	if err := inRegion(d, k.Project, k.Zone); err != nil {

@@ -18,7 +18,7 @@ func updateKompute(d model.Draft, r *Request) (Outcome, error) {
 	if err := idle(old); err != nil {
 		return Outcome{}, err
 	}
-	if err := hostname("name", k.Name); err != nil {
+	if err := machineName(d, k.Project, k.Name); err != nil {
 		return Outcome{}, err
 	}
 	p := partsOf(d, old)

@@ -80,6 +80,9 @@ func updateProject(d model.Draft, r *Request) (Outcome, error) {
 	if err := d.Put(p); err != nil {
 		return Outcome{}, err
 	}
+	if err := changeDomain(d, old, p); err != nil {
+		return Outcome{}, err
+	}
 	size := int64(ipam.DefaultProject)
 	for s := range model.By[*model.Subnet](d, "project", p.ID) {
 		region := regionOf(d, s)
@@ -110,6 +113,23 @@ func updateProject(d model.Draft, r *Request) (Outcome, error) {
 		}
 	}
 	return Outcome{Object: p.ID}, settle(d, r, p, added, size)
+}
+
+// changeDomain takes the project's records along to its new domain, where its machines must not meet
+// somebody else's.
+func changeDomain(d model.Draft, old, p *model.Project) error {
+	if p.Domain == old.Domain {
+		return nil
+	}
+	if err := moveRecords(d, model.KindProject, p.ID, p.Domain); err != nil {
+		return err
+	}
+	for machine := range model.By[*model.Instance](d, "project", p.ID) {
+		if err := noRecord(d, p.Domain, machine.Name); err != nil {
+			return &fault.Error{Code: fault.Conflict, Field: "domain", Message: fault.From(err).Public()}
+		}
+	}
+	return nil
 }
 
 func regionOf(v model.View, s *model.Subnet) model.ID {

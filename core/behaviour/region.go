@@ -10,13 +10,22 @@ import (
 
 func init() {
 	register(model.KindRegion, catalogue.Create, "", insert(checkRegion))
-	register(model.KindRegion, catalogue.Update, "", replace(checkRegion))
+	register(model.KindRegion, catalogue.Update, "", replace(changeRegion))
 	register(model.KindRegion, catalogue.Delete, "", remove(nil))
 	register(model.KindPool, catalogue.Action, "default", setDefaultPool)
 }
 
 func checkRegion(_ model.Draft, _ *Request, o model.Object) error {
 	return checkDomain("domain", o.(*model.Region).Domain)
+}
+
+// changeRegion takes the region's records along when its domain changes.
+func changeRegion(d model.Draft, r *Request, o model.Object) error {
+	if err := checkRegion(d, r, o); err != nil {
+		return err
+	}
+	region := o.(*model.Region)
+	return moveRecords(d, model.KindRegion, region.ID, region.Domain)
 }
 
 // domainForm is the preferred name syntax of RFC 1034 section 3.5 with digits allowed first (RFC 1123

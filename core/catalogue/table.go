@@ -1,6 +1,8 @@
 package catalogue
 
 import (
+	"strings"
+
 	"kowabunga/core/model"
 )
 
@@ -158,6 +160,7 @@ func initTenantTables() {
 			index("zone", func(o *model.Instance) model.ID { return o.Zone }),
 			index("kaktus", func(o *model.Instance) model.ID { return o.Kaktus }),
 			index("kompute", func(o *model.Instance) model.ID { return o.Kompute }),
+			{Name: "host", Keys: func(o model.Object) []string { return []string{strings.ToLower(o.Base().Name)} }},
 			indexes("adapter", func(o *model.Instance) []model.ID { return o.Adapters }),
 			indexes("volume", func(o *model.Instance) []model.ID { return o.Volumes })},
 		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Instance) model.ID { return o.Project })},
