@@ -70,6 +70,8 @@ func ProjectOf(v model.View, o model.Object) model.ID {
 		return o.Project
 	case *model.Record:
 		return o.Project
+	case *model.Kwarantine:
+		return o.Project
 	case *model.Subnet:
 		return o.Project
 	case *model.Adapter:

@@ -101,6 +101,8 @@ func direct(v model.View, who Identity, o model.Object) (yes, settled bool) {
 		return Member(v, who, o.Project), true
 	case *model.Record:
 		return Member(v, who, o.Project), true // a region's are the installation's
+	case *model.Kwarantine:
+		return Member(v, who, o.Project), true
 	case *operation.Operation:
 		return Member(v, who, o.Project), true
 	case *model.Team:

@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/metadata"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
+	"kowabunga/core/place"
 	"kowabunga/core/trace"
 )
 
@@ -30,6 +31,7 @@ type Request struct {
 	Target model.Object // what is updated, deleted or acted on
 	Object model.Object // what was sent: the new object, or the target with the PUT applied
 	Trace  *trace.Trace
+	Board  *place.Board // knows the room on the hosts; nil: it is counted in the draft
 }
 
 // Config is what an installation sets for everybody.

@@ -119,7 +119,7 @@ func createInstance(d model.Draft, r *Request) (Outcome, error) {
 	if err := quota.Check(d, o.Project, model.Resources{VCPUs: o.VCPUs, Memory: o.Memory, Instances: 1}, r.Trace); err != nil {
 		return Outcome{}, err
 	}
-	o.Kaktus, err = place.Choose(d, r.Live, place.Request{Zone: o.Zone, Shape: model.Shape{VCPUs: o.VCPUs, Memory: o.Memory}, Pools: pools(d, o.Volumes), Project: o.Project}, r.Trace)
+	o.Kaktus, err = r.Board.Choose(d, r.Live, place.Request{Zone: o.Zone, Shape: model.Shape{VCPUs: o.VCPUs, Memory: o.Memory}, Pools: pools(d, o.Volumes), Project: o.Project, Kwarantine: o.Kwarantine}, r.Trace)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -186,7 +186,7 @@ func updateInstance(d model.Draft, r *Request) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if o.VCPUs == old.VCPUs && o.Memory == old.Memory && slices.Equal(o.Adapters, old.Adapters) && slices.Equal(o.Volumes, old.Volumes) {
+	if o.VCPUs == old.VCPUs && o.Memory == old.Memory && o.UEFI == old.UEFI && slices.Equal(o.Adapters, old.Adapters) && slices.Equal(o.Volumes, old.Volumes) {
 		return Outcome{Object: o.ID}, d.Put(o)
 	}
 	system, err := checkParts(d, o)
@@ -226,7 +226,7 @@ func updateInstance(d model.Draft, r *Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	op.Done = []operation.Effect{patch(o, map[string]any{"adapters": o.Adapters, "volumes": o.Volumes, "reserved": model.Shape{}})}
-	op.Undone = []operation.Effect{patch(o, map[string]any{"vcpus": old.VCPUs, "memory": old.Memory,
+	op.Undone = []operation.Effect{patch(o, map[string]any{"vcpus": old.VCPUs, "memory": old.Memory, "uefi": old.UEFI,
 		"adapters": old.Adapters, "volumes": old.Volumes, "reserved": model.Shape{}})}
 	return Outcome{Object: o.ID, Operation: op}, nil
 }

@@ -98,11 +98,12 @@ func createKompute(d model.Draft, r *Request) (Outcome, error) {
 	if err := quota.Check(d, k.Project, model.Resources{VCPUs: k.VCPUs, Memory: k.Memory, Storage: k.Disk + k.DataDisk, Instances: 1}, r.Trace); err != nil {
 		return Outcome{}, err
 	}
-	host, err := place.Choose(d, r.Live, place.Request{Zone: k.Zone, Shape: model.Shape{VCPUs: k.VCPUs, Memory: k.Memory}, Pools: []model.ID{pool.ID}, Project: k.Project}, r.Trace)
+	host, err := r.Board.Choose(d, r.Live, place.Request{Zone: k.Zone, Shape: model.Shape{VCPUs: k.VCPUs, Memory: k.Memory}, Pools: []model.ID{pool.ID}, Project: k.Project, Kwarantine: k.Kwarantine}, r.Trace)
 	if err != nil {
 		return Outcome{}, err
 	}
-	o := &model.Instance{Project: k.Project, Zone: k.Zone, Kaktus: host, OS: template.OS, VCPUs: k.VCPUs, Memory: k.Memory, Kompute: k.ID, Run: true}
+	o := &model.Instance{Project: k.Project, Zone: k.Zone, Kaktus: host, OS: template.OS, VCPUs: k.VCPUs, Memory: k.Memory, Kompute: k.ID, Run: true,
+		UEFI: k.UEFI, Stays: k.Stays, Kwarantine: k.Kwarantine}
 	o.ID, o.Name = r.Draw.ID(), k.Name
 	k.Instance = o.ID
 	if err := d.Put(k); err != nil {

@@ -33,7 +33,14 @@ func updateKompute(d model.Draft, r *Request) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if k.VCPUs == old.VCPUs && k.Memory == old.Memory && k.Disk == old.Disk && k.DataDisk == old.DataDisk {
+	if k.Stays != old.Stays || k.Kwarantine != old.Kwarantine {
+		p.instance = model.Edit(p.instance)
+		p.instance.Stays, p.instance.Kwarantine = k.Stays, k.Kwarantine
+		if err := d.Put(p.instance); err != nil {
+			return Outcome{}, err
+		}
+	}
+	if k.VCPUs == old.VCPUs && k.Memory == old.Memory && k.Disk == old.Disk && k.DataDisk == old.DataDisk && k.UEFI == old.UEFI {
 		return Outcome{Object: k.ID}, d.Put(k)
 	}
 	if k.Disk < old.Disk {
@@ -51,11 +58,11 @@ func updateKompute(d model.Draft, r *Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	c := reshaping{old: old, next: k, parts: p, shaped: model.Edit(p.instance)}
-	c.shaped.VCPUs, c.shaped.Memory = k.VCPUs, k.Memory
+	c.shaped.VCPUs, c.shaped.Memory, c.shaped.UEFI = k.VCPUs, k.Memory, k.UEFI
 	if err := c.disks(d, r); err != nil {
 		return Outcome{}, err
 	}
-	if k.VCPUs != old.VCPUs || k.Memory != old.Memory || len(c.added) > 0 {
+	if k.VCPUs != old.VCPUs || k.Memory != old.Memory || k.UEFI != old.UEFI || len(c.added) > 0 {
 		steps, err := machine.Reshape(d, p.instance, c.shaped, r.Config.StopGrace)
 		if err != nil {
 			return Outcome{}, err
@@ -164,14 +171,14 @@ func (c *reshaping) begin(d model.Draft, r *Request, grown model.Shape) (Outcome
 		return Outcome{}, err
 	}
 	op.Done = append(append(c.done, ready(append(objects, c.next)...)...),
-		patch(busy, map[string]any{"vcpus": c.next.VCPUs, "memory": c.next.Memory, "reserved": model.Shape{}}))
+		patch(busy, map[string]any{"vcpus": c.next.VCPUs, "memory": c.next.Memory, "uefi": c.next.UEFI, "reserved": model.Shape{}}))
 	var added []model.Object
 	for _, disk := range c.added {
 		added = append(added, disk)
 	}
 	op.Undone = append([]operation.Effect{
 		patch(busy, map[string]any{"volumes": c.parts.instance.Volumes, "reserved": model.Shape{}}),
-		patch(c.next, map[string]any{"vcpus": c.old.VCPUs, "memory": c.old.Memory, "disk": c.old.Disk, "dataDisk": c.old.DataDisk})},
+		patch(c.next, map[string]any{"vcpus": c.old.VCPUs, "memory": c.old.Memory, "disk": c.old.Disk, "dataDisk": c.old.DataDisk, "uefi": c.old.UEFI})},
 		c.undone...)
 	for _, o := range objects[:len(objects)-len(c.parts.adapters)-len(c.added)] {
 		op.Undone = append(op.Undone, ready(o)...)

@@ -28,6 +28,7 @@ func bindScalar[T any, V comparable](f *Field, at func(*T) *V, write func([]byte
 		def = f.Default.(V)
 	}
 	f.reset = func(p any) { *at(p.(*T)) = def }
+	f.zero = func(p any) { *at(p.(*T)) = zero }
 	frozen := *f // the declaration as read needs it
 	f.read = func(p any, raw []byte, path string) error {
 		value, err := read(&frozen, raw, path)
@@ -61,6 +62,18 @@ func secret[T any](name string, bit int, at func(*T) *model.Secret, options ...O
 	return f
 }
 
+// reference binds the id of an object, empty for none.
+func reference[T any](name string, bit int, at func(*T) *model.ID, to model.Kind, options ...Option) Field {
+	f := field(name, bit, String, append(options, Ref(to)))
+	bindScalar(&f, at, func(b []byte, id model.ID) []byte { return appendString(b, string(id)) },
+		func(f *Field, raw []byte, path string) (model.ID, error) {
+			s, err := readString(f, raw, path)
+			return model.ID(s), err
+		})
+	f.refs = func(p any) []model.ID { return []model.ID{*at(p.(*T))} }
+	return f
+}
+
 func integer[T any](name string, bit int, at func(*T) *int64, options ...Option) Field {
 	f := field(name, bit, Integer, options)
 	bindScalar(&f, at, func(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }, readInteger)
@@ -76,6 +89,18 @@ func number[T any](name string, bit int, at func(*T) *float64, options ...Option
 func boolean[T any](name string, bit int, at func(*T) *bool, options ...Option) Field {
 	f := field(name, bit, Boolean, options)
 	bindScalar(&f, at, strconv.AppendBool, readBoolean)
+	return f
+}
+
+// unless binds the contrary of a boolean, for a field that is true where nothing was stored.
+func unless[T any](name string, bit int, at func(*T) *bool, options ...Option) Field {
+	f := field(name, bit, Boolean, append(options, Default(true)))
+	bindScalar(&f, at, func(b []byte, not bool) []byte { return strconv.AppendBool(b, !not) },
+		func(f *Field, raw []byte, path string) (bool, error) {
+			yes, err := readBoolean(f, raw, path)
+			return !yes, err
+		})
+	f.reset = f.zero
 	return f
 }
 

@@ -29,7 +29,7 @@ func (k *Kind) Append(b []byte, v model.View, o model.Object, r Reader) []byte {
 	b = append(b, '{')
 	for i := range k.Fields {
 		f := &k.Fields[i]
-		if r.Version == V1 && f.Since != "" {
+		if r.Version == V1 && f.Since != "" && (f.Since == native || f.Bit < 0 || !sent.Has(f.Bit)) {
 			continue
 		}
 		if r.Version == V1 && !f.Required && !f.Always && (f.Bit < 0 || !sent.Has(f.Bit)) && f.empty(v, o) {
@@ -117,7 +117,8 @@ const MaxDepth = 16
 // Decode makes the object that a request body of an API version describes: a new one, whose absent
 // fields get their defaults, when old is nil, else what a PUT with this body turns old into; old stays as
 // it is. Faults: Malformed for text that is not JSON or of the wrong type, Invalid for missing and wrong
-// values. Unknown and read-only fields are ignored, and so is in v1 what only v2 has.
+// values. Unknown and read-only fields are ignored, and so is in v1 what only v2 has. What an object
+// remembers of its last v1 writer, writers of v2 leave alone.
 func (k *Kind) Decode(version Version, old model.Object, body []byte) (model.Object, error) {
 	var o model.Object
 	if old != nil {
@@ -129,7 +130,9 @@ func (k *Kind) Decode(version Version, old model.Object, body []byte) (model.Obj
 		}
 	}
 	sent, err := k.decode(version, o, old, body)
-	o.Base().Sent = sent
+	if version == V1 {
+		o.Base().Sent = sent
+	}
 	return o, err
 }
 
@@ -156,7 +159,7 @@ func (k *Kind) decode(version Version, o, old model.Object, body []byte) (model.
 	var sent model.Bits
 	for i := range k.Fields {
 		f := &k.Fields[i]
-		if f.ReadOnly || version == V1 && f.Since != "" {
+		if f.ReadOnly || version == V1 && f.Since == native {
 			continue
 		}
 		raw, ok := sentFields.get(f.Name)
@@ -176,6 +179,8 @@ func (k *Kind) decode(version Version, o, old model.Object, body []byte) (model.
 			return 0, fault.Bad(f.Name, "is required")
 		case old != nil && f.Replace:
 			f.reset(o)
+		case old == nil && f.Unsaid && version == V1:
+			f.zero(o)
 		}
 	}
 	if raw, ok := sentFields.get(labelsField); ok && version == V2 {

@@ -47,7 +47,8 @@ type Field struct {
 	Default   any               // string, int64, float64, bool, []int64 or nil
 	Min, Max  int64
 	Ref       model.Kind // the value or every item is an id of this kind
-	Since     string     // first API version that has it, "v2"; empty means 0.53.2. API v1 neither shows nor takes later ones
+	Since     string     // first release of the API that has it; empty means 0.53.2; "v2": API v1 neither shows nor takes it
+	Unsaid    bool       // a v1 writer who does not send it means the zero value, as before there was the field
 
 	// write appends the value; empty tells whether it is the zero value.
 	write func(b []byte, v model.View, p any) []byte
@@ -56,6 +57,8 @@ type Field struct {
 	read func(p any, raw []byte, path string) error
 	// reset sets the default.
 	reset func(p any)
+	// zero sets the zero value; only scalars have it.
+	zero func(p any)
 	// same tells whether two structs agree in this field.
 	same func(a, b any) bool
 	// address is a pointer to the bound struct field, nil for computed ones.
@@ -79,6 +82,8 @@ var (
 	Bytes     Option = func(f *Field) { f.Bytes = true }
 	Column    Option = func(f *Field) { f.Column = true }
 	Single    Option = func(f *Field) { f.Single = true }
+	Native    Option = func(f *Field) { f.Since = native }
+	Unsaid    Option = func(f *Field) { f.Unsaid = true }
 )
 
 // Enum restricts a string to the listed values.
@@ -102,6 +107,13 @@ func Range(low, high int64) Option { return func(f *Field) { f.Min, f.Max = low,
 
 // Ref makes a string or a list of strings ids of a kind.
 func Ref(kind model.Kind) Option { return func(f *Field) { f.Ref = kind } }
+
+// native is the Since of fields that API v2 alone has: v1 neither shows nor takes them.
+const native = "v2"
+
+// Since names the release of the API that a newer field came with. API v1 shows such a field only where
+// the last v1 writer sent it: older clients refuse keys they do not know.
+func Since(release string) Option { return func(f *Field) { f.Since = release } }
 
 // Doc describes the field for OpenAPI and help.
 func Doc(text string) Option { return func(f *Field) { f.Doc = text } }

@@ -63,6 +63,7 @@ var kaktus = Kind{
 		integer("overcommit_cpu_ratio", bitOwn+2, func(o *model.Kaktus) *int64 { return &o.OvercommitCPU }, Default(int64(3)), Replace, Range(0, 1000), Doc("virtual processors per thread")),
 		integer("overcommit_memory_ratio", bitOwn+3, func(o *model.Kaktus) *int64 { return &o.OvercommitMemory }, Default(int64(2)), Replace, Range(0, 1000), Doc("memory promised per memory present")),
 		list("agents", bitOwn+4, func(o *model.Kaktus) *[]model.ID { return &o.Agents }, Required, Ref(model.KindAgent), Doc("agents of type Kaktus that serve it")),
+		boolean("maintenance", bitOwn+5, func(o *model.Kaktus) *bool { return &o.Maintenance }, Since("0.55.0"), Default(false), Doc("gets no new machines; those on it stay")),
 	),
 	Internal: []string{"Zone", "Caps"},
 	Ops: ops(crud("Kaktus", "kaktus", "ListKaktuss", under("/zone/{zoneId}/kaktus"), readVisible),

@@ -162,12 +162,14 @@ func initTenantTables() {
 			index("kompute", func(o *model.Instance) model.ID { return o.Kompute }),
 			{Name: "host", Keys: func(o model.Object) []string { return []string{strings.ToLower(o.Base().Name)} }},
 			indexes("adapter", func(o *model.Instance) []model.ID { return o.Adapters }),
-			indexes("volume", func(o *model.Instance) []model.ID { return o.Volumes })},
+			indexes("volume", func(o *model.Instance) []model.ID { return o.Volumes }),
+			index("kwarantine", func(o *model.Instance) model.ID { return o.Kwarantine })},
 		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Instance) model.ID { return o.Project })},
 			{Field: "zone", To: model.KindZone, IDs: id(func(o *model.Instance) model.ID { return o.Zone })},
 			{Field: "kaktus", To: model.KindKaktus, IDs: id(func(o *model.Instance) model.ID { return o.Kaktus })},
 			{Field: "adapters", To: model.KindAdapter, IDs: ids(func(o *model.Instance) []model.ID { return o.Adapters })},
-			{Field: "volumes", To: model.KindVolume, IDs: ids(func(o *model.Instance) []model.ID { return o.Volumes })}},
+			{Field: "volumes", To: model.KindVolume, IDs: ids(func(o *model.Instance) []model.ID { return o.Volumes })},
+			detached(func(o *model.Instance) *model.ID { return &o.Kwarantine })},
 	}
 	kompute.Table = model.Table{Kind: model.KindKompute, New: func() model.Object { return new(model.Kompute) },
 		Unique: []model.Index{names},
@@ -175,7 +177,8 @@ func initTenantTables() {
 			index("zone", func(o *model.Kompute) model.ID { return o.Zone }),
 			index("instance", func(o *model.Kompute) model.ID { return o.Instance })},
 		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Kompute) model.ID { return o.Project })},
-			{Field: "zone", To: model.KindZone, IDs: id(func(o *model.Kompute) model.ID { return o.Zone })}},
+			{Field: "zone", To: model.KindZone, IDs: id(func(o *model.Kompute) model.ID { return o.Zone })},
+			detached(func(o *model.Kompute) *model.ID { return &o.Kwarantine })},
 	}
 }
 

@@ -117,6 +117,13 @@ var volume = Kind{
 		listed("ListStoragePoolVolumes", "/pool/{poolId}/volumes", "pool")),
 }
 
+// Words for fields that instances and komputes share.
+const (
+	docUEFI       = "starts by UEFI where its host has such firmware, else by BIOS; false: always by BIOS"
+	docKMotion    = "may be moved to another host while it runs"
+	docKwarantine = "group that it keeps apart from the other members of, from its next placement on"
+)
+
 var instance = Kind{
 	Name: model.KindInstance, Plural: "instances", Schema: "Instance", Title: "instance (virtual machine)",
 	Summary: "A virtual machine made of given adapters and volumes.",
@@ -129,6 +136,9 @@ var instance = Kind{
 		integer("vcpus", bitOwn+1, func(o *model.Instance) *int64 { return &o.VCPUs }, Required, Column, Range(1, 4096), Doc("virtual processors")),
 		list("adapters", bitOwn+2, func(o *model.Instance) *[]model.ID { return &o.Adapters }, Replace, Always, Ref(model.KindAdapter), Doc("its network adapters")),
 		list("volumes", bitOwn+3, func(o *model.Instance) *[]model.ID { return &o.Volumes }, Replace, Always, Ref(model.KindVolume), Doc("its volumes; exactly one of type os")),
+		boolean("uefi", bitOwn+4, func(o *model.Instance) *bool { return &o.UEFI }, Since("0.54.0"), Default(true), Unsaid, Doc(docUEFI)),
+		unless("kmotion_enabled", bitOwn+5, func(o *model.Instance) *bool { return &o.Stays }, Since("0.55.0"), Doc(docKMotion)),
+		reference("kwarantine", bitOwn+6, func(o *model.Instance) *model.ID { return &o.Kwarantine }, model.KindKwarantine, Native, Doc(docKwarantine)),
 	),
 	Internal: []string{"Project", "Zone", "Kaktus", "OS", "Kompute", "Reserved", "Run", "SecretHash"},
 	Ops: ops(Op{ID: "CreateProjectZoneInstance", Verb: Create, Method: "POST", Path: "/project/{projectId}/zone/{zoneId}/instance", Request: "Instance", Response: "Instance", Status: 201, Access: access.Manage},
@@ -154,6 +164,9 @@ var kompute = Kind{
 		integer("disk", bitOwn+2, func(o *model.Kompute) *int64 { return &o.Disk }, Required, Column, Bytes, Range(1, 1<<60), Doc("bytes of the OS disk; grows only")),
 		integer("data_disk", bitOwn+3, func(o *model.Kompute) *int64 { return &o.DataDisk }, Always, Bytes, Range(0, 1<<60), Doc("bytes of the data disk, 0 for none; grows only")),
 		str("ip", -1, func(o *model.Kompute) *string { return &o.IP }, ReadOnly, Column, Doc("private IPv4 address")),
+		boolean("uefi", bitOwn+4, func(o *model.Kompute) *bool { return &o.UEFI }, Since("0.54.0"), Default(true), Unsaid, Doc(docUEFI)),
+		unless("kmotion_enabled", bitOwn+5, func(o *model.Kompute) *bool { return &o.Stays }, Since("0.55.0"), Doc(docKMotion)),
+		reference("kwarantine", bitOwn+6, func(o *model.Kompute) *model.ID { return &o.Kwarantine }, model.KindKwarantine, Native, Doc(docKwarantine)),
 	),
 	Internal: []string{"Project", "Zone", "Instance", "Public"},
 	Ops: ops(Op{ID: "CreateProjectZoneKompute", Verb: Create, Method: "POST", Path: "/project/{projectId}/zone/{zoneId}/kompute", Request: "Kompute", Response: "Kompute", Status: 201, Access: access.Manage,

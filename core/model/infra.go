@@ -44,6 +44,7 @@ type Kaktus struct {
 	OvercommitMemory int64 `json:"overcommitMemory"` // bytes promised per byte present
 	Agents           []ID  `json:"agents"`
 	Caps             Caps  `json:"caps"`
+	Maintenance      bool  `json:"maintenance,omitempty"` // gets no new machines; those it has stay
 }
 
 // Caps is the hardware of a host. Memory is bytes; sockets, cores and threads count the whole host.

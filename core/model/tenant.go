@@ -86,6 +86,11 @@ type Instance struct {
 	Run      bool   `json:"run"` // what power actions last asked for
 
 	SecretHash string `json:"secretHash,omitempty"`
+
+	// UEFI asks for UEFI firmware where the host has it. Machines from before there was the field have a BIOS.
+	UEFI       bool `json:"uefi,omitempty"`
+	Stays      bool `json:"stays,omitempty"`      // not to be moved to another host while it runs
+	Kwarantine ID   `json:"kwarantine,omitempty"` // group that it keeps apart from the others of
 }
 
 // Shape is what a machine takes of its host.
@@ -107,6 +112,10 @@ type Kompute struct {
 	DataDisk int64  `json:"dataDisk,omitempty"`
 	IP       string `json:"ip"`
 	Public   bool   `json:"public,omitempty"`
+	// As the instance's.
+	UEFI       bool `json:"uefi,omitempty"`
+	Stays      bool `json:"stays,omitempty"`
+	Kwarantine ID   `json:"kwarantine,omitempty"`
 }
 
 func (*Project) Kind() Kind  { return KindProject }

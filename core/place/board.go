@@ -1,21 +1,34 @@
 package place
 
 import (
+	"iter"
+	"slices"
+
 	"kowabunga/core/model"
 	"kowabunga/core/trace"
 )
 
-// Board keeps the room of every host, and how the machines of each project are spread, for a view that
-// changes little by little. Whoever changes hosts or machines tells it by Sync, also when a change is
-// taken back; it then answers as Choose would on the same view.
+// Board keeps the room of every host, and how the machines of each project are spread, for a state that
+// changes little by little. It is told by Follow what every commit changed, and answers in a draft as
+// Choose would: what the draft itself changed it reads from there. The zero value is ready for use.
 //
-// A Board is for one goroutine at a time, such as the one that commits.
+// A Board is for one goroutine at a time: the one that commits.
 type Board struct {
-	zones    map[model.ID]*table
-	hosts    map[model.ID]spot
-	machines map[model.ID]machine
-	taken    map[model.ID]model.Shape        // by host, also of hosts not known yet
-	mates    map[model.ID]map[model.ID]int32 // machines by project and host
+	filled bool
+	index  uint64 // of the state it follows
+	ahead  []name // what it read from a draft, which may never have come to be
+
+	zones map[model.ID]*table
+	hosts map[model.ID]spot
+	loads map[model.ID]load
+	taken map[model.ID]model.Shape        // by host, also of hosts not known yet
+	mates map[model.ID]map[model.ID]int32 // loads by project and host
+}
+
+// name is an object of any kind.
+type name struct {
+	kind model.Kind
+	id   model.ID
 }
 
 // spot is where a host's row is. Rows move when others leave, so it is an index.
@@ -24,60 +37,109 @@ type spot struct {
 	row  int
 }
 
-// machine is what a Board remembers of an instance.
-type machine struct {
-	host, project model.ID
-	shape         model.Shape
+// draft is a view that tells which objects it has otherwise than the state it began from.
+type draft interface {
+	Touched() iter.Seq2[model.Kind, model.ID]
 }
 
-// NewBoard reads all hosts and machines of a view.
-func NewBoard(v model.View) *Board {
-	b := &Board{
-		zones: map[model.ID]*table{}, hosts: map[model.ID]spot{}, machines: map[model.ID]machine{},
+// Follow tells the board that the state has become v, after the one with index from, and what may be
+// other than it was there. States that were never published and are taken back are told in the same way.
+// A board that missed something notices by the index, and reads everything anew when it is next asked.
+func (b *Board) Follow(from uint64, v model.View, touched iter.Seq2[model.Kind, model.ID]) {
+	if !b.filled {
+		return
+	}
+	if from != b.index {
+		b.filled = false
+		return
+	}
+	b.filled = false // should this not come to its end
+	b.forget(v)
+	for kind, id := range touched {
+		b.sync(v, name{kind, id})
+	}
+	b.filled, b.index = true, v.Index()
+}
+
+// catchUp makes the board agree with a draft.
+func (b *Board) catchUp(v model.View, d draft) {
+	if !b.filled || b.index != v.Index() {
+		b.fill(v)
+	} else {
+		b.forget(v)
+		for kind, id := range d.Touched() {
+			b.sync(v, name{kind, id})
+		}
+	}
+	for kind, id := range d.Touched() {
+		if tracked(kind) {
+			b.ahead = append(b.ahead, name{kind, id})
+		}
+	}
+}
+
+// forget reads again what came from a draft.
+func (b *Board) forget(v model.View) {
+	for _, n := range b.ahead {
+		b.sync(v, n)
+	}
+	b.ahead = b.ahead[:0]
+}
+
+// fill reads all hosts and what is on them.
+func (b *Board) fill(v model.View) {
+	*b = Board{
+		filled: true, index: v.Index(),
+		zones: map[model.ID]*table{}, hosts: map[model.ID]spot{}, loads: map[model.ID]load{},
 		taken: map[model.ID]model.Shape{}, mates: map[model.ID]map[model.ID]int32{},
 	}
 	for host := range model.All[*model.Kaktus](v) {
-		b.Sync(v, model.KindKaktus, host.ID)
+		b.sync(v, name{model.KindKaktus, host.ID})
 	}
-	for instance := range model.All[*model.Instance](v) {
-		b.Sync(v, model.KindInstance, instance.ID)
+	for _, kind := range loaded {
+		for o := range v.All(kind) {
+			b.sync(v, name{kind, o.Base().ID})
+		}
 	}
-	return b
 }
 
-// Sync makes the board know one object as it is in the view now: new, changed, gone or as before. Kinds
-// other than kaktus and instance do not matter to it.
-func (b *Board) Sync(v model.View, kind model.Kind, id model.ID) {
-	switch kind {
-	case model.KindKaktus:
-		host, ok := model.Find[*model.Kaktus](v, id)
-		b.drop(id)
+func tracked(kind model.Kind) bool { return kind == model.KindKaktus || slices.Contains(loaded, kind) }
+
+// sync makes the board know one object as it is in the view now: new, changed, gone or as before.
+func (b *Board) sync(v model.View, n name) {
+	switch {
+	case n.kind == model.KindKaktus:
+		host, ok := model.Find[*model.Kaktus](v, n.id)
+		b.drop(n.id)
 		if ok {
 			b.put(host)
 		}
-	case model.KindInstance:
-		if old, ok := b.machines[id]; ok {
-			delete(b.machines, id)
+	case tracked(n.kind):
+		if old, ok := b.loads[n.id]; ok {
+			delete(b.loads, n.id)
 			b.count(old, -1)
 		}
-		if instance, ok := model.Find[*model.Instance](v, id); ok {
-			now := machine{host: instance.Kaktus, project: instance.Project, shape: weight(instance)}
-			b.machines[id] = now
+		if o, ok := v.Get(n.kind, n.id); ok {
+			now, _ := loadOf(o)
+			b.loads[n.id] = now
 			b.count(now, +1)
 		}
 	}
 }
 
-// Choose is the function Choose, answered from what the board knows. The view is asked only about the
-// zone and the pools. Without a board (nil) it counts on the view.
+// Choose is the function Choose, answered from what the board knows: the view is asked only about the
+// zone, the pools and the group. Without a board (nil), or on a view that is no draft of the state the
+// board follows, everything is counted.
 func (b *Board) Choose(v model.View, live func(agent model.ID) bool, r Request, tr *trace.Trace) (model.ID, error) {
-	if b == nil {
+	d, ok := v.(draft)
+	if b == nil || !ok || r.Self != "" {
 		return Choose(v, live, r, tr)
 	}
 	q, err := prepare(v, live, r)
 	if err != nil {
 		return "", err
 	}
+	b.catchUp(v, d)
 	t, ok := b.zones[r.Zone]
 	if !ok {
 		t = &table{}
@@ -141,8 +203,8 @@ func (t *table) forget(currency string) {
 	}
 }
 
-// count adds a machine to the sums (by +1) or takes it away (by -1).
-func (b *Board) count(m machine, by int32) {
+// count adds a load to the sums (by +1) or takes it away (by -1).
+func (b *Board) count(m load, by int32) {
 	taken := b.taken[m.host]
 	if by > 0 {
 		taken = plus(taken, m.shape)

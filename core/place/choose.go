@@ -24,9 +24,12 @@ func Choose(v model.View, live func(agent model.ID) bool, r Request, tr *trace.T
 	var t table
 	for host := range model.By[*model.Kaktus](v, "zone", r.Zone) {
 		row := newRow(host)
-		for machine := range model.By[*model.Instance](v, "kaktus", host.ID) {
-			row.room.Taken = plus(row.room.Taken, weight(machine))
-			if machine.Project == r.Project && r.Project != "" {
+		for l := range loads(v, host.ID) {
+			if l.id == r.Self {
+				continue
+			}
+			row.room.Taken = plus(row.room.Taken, l.shape)
+			if l.project == r.Project && r.Project != "" {
 				row.mates++
 			}
 		}
@@ -51,11 +54,12 @@ func Fits(v model.View, live func(agent model.ID) bool, machine *model.Instance,
 		return fault.New(fault.NotFound, "the host of machine %q does not exist", machine.Name)
 	}
 	r := newRow(host)
-	for other := range model.By[*model.Instance](v, "kaktus", host.ID) {
-		if other.ID != machine.ID {
-			r.room.Taken = plus(r.room.Taken, weight(other))
+	for l := range loads(v, host.ID) {
+		if l.id != machine.ID {
+			r.room.Taken = plus(r.room.Taken, l.shape)
 		}
 	}
+	r.rests = false // the machine is there already
 	if why := q.obstacle(&r); why != nothing {
 		tr.Add("host", host.ID, trace.Refused, "%s", why)
 		return fault.New(fault.Unavailable, "the host of machine %q is %s; try again when it is back", machine.Name, why)
@@ -97,13 +101,14 @@ type row struct {
 	tariff tariff
 	mates  int32 // machines of the project that asks
 	ready  bool
+	rests  bool // in maintenance
 	known  bool // its size was reported
 }
 
 func newRow(host *model.Kaktus) row {
 	room, known := Capacity(host)
 	return row{
-		id: host.ID, name: host.Name, agents: host.Agents, room: room, known: known, tariff: price(host, room),
+		id: host.ID, name: host.Name, agents: host.Agents, room: room, known: known, tariff: price(host, room), rests: host.Maintenance,
 		ready: host.Phase == model.Ready || host.Phase == model.Updating,
 	}
 }
@@ -195,6 +200,9 @@ func (t *table) choose(q *query, tr *trace.Trace) (model.ID, error) {
 		return "", t.refuse(q, tr)
 	}
 	tr.Add("host", best.id, trace.Chosen, "%s: %s", best.name, top)
+	held := best.room
+	held.Taken = plus(held.Taken, q.Shape)
+	tr.Add("room", best.id, trace.Given, "%s with it, held by its record from this commit on", held)
 	return best.id, nil
 }
 

@@ -16,7 +16,7 @@ func both(t *testing.T, v model.View, live func(model.ID) bool, r place.Request)
 	t.Helper()
 	tr, boardTrace := &trace.Trace{Detail: true}, &trace.Trace{Detail: true}
 	got, err := place.Choose(v, live, r, tr)
-	same, boardErr := place.NewBoard(v).Choose(v, live, r, boardTrace)
+	same, boardErr := new(place.Board).Choose(v, live, r, boardTrace)
 	if got != same || (err == nil) != (boardErr == nil) || err != nil && err.Error() != boardErr.Error() || tr.String() != boardTrace.String() {
 		t.Fatalf("Choose: %s, %v\n%s\nBoard: %s, %v\n%s", got, err, tr, same, boardErr, boardTrace)
 	}
@@ -197,13 +197,14 @@ func TestExplain(t *testing.T) {
 	want := `machine: 2 CPUs and 2 GiB in zone "eu-a" of 3 hosts
 host ` + string(id(101)) + `: object101: price 4.00 a month, 0 machines of the project, 17% full with it [allowed]
 host ` + string(id(103)) + `: object103: price 0.00 a month, 1 machines of the project, 42% full with it [allowed]
-host ` + string(id(102)) + `: object102: price 0.00 a month, 0 machines of the project, 17% full with it [chosen]`
+host ` + string(id(102)) + `: object102: price 0.00 a month, 0 machines of the project, 17% full with it [chosen]
+room ` + string(id(102)) + `: 2 of 12 CPUs and 2 GiB of 16 GiB taken with it, held by its record from this commit on`
 	if err != nil || tr.String() != want {
 		t.Errorf("%v\n%s\nwant:\n%s", err, tr, want)
 	}
 	short := &trace.Trace{}
-	if _, err := place.Choose(v, everyone, place.Request{Shape: ask(2, 2*gib), Zone: id(zone)}, short); err != nil || len(short.Facts) != 2 {
-		t.Errorf("%v, a short trace has the machine and the host:\n%s", err, short)
+	if _, err := place.Choose(v, everyone, place.Request{Shape: ask(2, 2*gib), Zone: id(zone)}, short); err != nil || len(short.Facts) != 3 {
+		t.Errorf("%v, a short trace has the machine, the host and its room:\n%s", err, short)
 	}
 }
 

@@ -1,13 +1,16 @@
 // Package place decides which host a machine goes to.
 //
-// First what cannot be is sorted out: hosts that are being added or removed, that are excluded, that do
-// not reach the disks, that nobody can talk to, whose size is unknown, or that have no room left. Among
-// the others the order is: lowest monthly price of the machine, fewest machines of the same project,
+// First what cannot be is sorted out: hosts that are being added or removed or are in maintenance, that
+// are excluded, that have a machine of the same kwarantine, that do not reach the disks, that nobody can
+// talk to, whose size is unknown, or that have no room left. Among the others the order is: lowest monthly price of the machine, fewest machines of the same project,
 // most balanced filling, lowest id. The last makes every decision reproducible.
 //
 // Choose decides on a view alone. A Board keeps the sums that Choose would count, is told which objects
 // changed, and gives the same answers in time proportional to the hosts of the zone instead of to the
 // machines on them.
+//
+// Nothing is reserved apart: room is taken by the machine's own record, which is written in the draft the
+// decision was made on. Two decisions never see the same room, and what is not committed takes none.
 package place
 
 import (
@@ -51,8 +54,8 @@ func Capacity(host *model.Kaktus) (room Room, ok bool) {
 // created or deleted included; machines whose shape is being changed count with the larger one.
 func Survey(v model.View, host *model.Kaktus) (room Room, ok bool) {
 	room, ok = Capacity(host)
-	for machine := range model.By[*model.Instance](v, "kaktus", host.ID) {
-		room.Taken = plus(room.Taken, weight(machine))
+	for l := range loads(v, host.ID) {
+		room.Taken = plus(room.Taken, l.shape)
 	}
 	return room, ok
 }
@@ -93,6 +96,8 @@ const (
 	nothing  lack = ""
 	excluded lack = "excluded by the request"
 	leaving  lack = "being added or removed"
+	resting  lack = "in maintenance"
+	together lack = "with a machine of the same kwarantine"
 	noPool   lack = "without access to the pool"
 	noAgent  lack = "without an agent"
 	offline  lack = "offline"
@@ -104,15 +109,8 @@ const (
 )
 
 // passing tells whether waiting may help without anybody leaving the host.
-func (l lack) passing() bool { return l == offline || l == unknown || l == leaving }
-
-// heaviest bounds what one machine counts for in each dimension: no machine comes near, and sums over
-// thousands of machines stay exact, so that what was added can be taken away again.
-const heaviest = 1 << 50
-
-func weight(machine *model.Instance) model.Shape {
-	s := machine.Taken()
-	return model.Shape{VCPUs: min(max(s.VCPUs, 0), heaviest), Memory: min(max(s.Memory, 0), heaviest)}
+func (l lack) passing() bool {
+	return l == offline || l == unknown || l == leaving || l == resting
 }
 
 func plus(a, b model.Shape) model.Shape {

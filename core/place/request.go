@@ -11,13 +11,17 @@ import (
 
 // Request is a machine that needs a host. Pools are where its disks are; a host reaches the disks of a
 // directory pool only if one of the pool's agents runs on it, those of other pools from anywhere in the
-// region. Project spreads its machines over hosts; empty for no spread. Exclude names hosts not to use.
+// region. Project spreads its machines over hosts; empty for no spread. Kwarantine is the group whose other
+// members it must be apart from. Exclude names hosts not to use. Self is the machine itself where that
+// exists already: neither its room nor its membership counts.
 type Request struct {
 	model.Shape
-	Zone    model.ID
-	Pools   []model.ID
-	Project model.ID
-	Exclude []model.ID
+	Zone       model.ID
+	Pools      []model.ID
+	Project    model.ID
+	Kwarantine model.ID
+	Exclude    []model.ID
+	Self       model.ID
 }
 
 // query is a request with everything looked up that does not depend on the host.
@@ -26,6 +30,8 @@ type query struct {
 	zone  *model.Zone
 	live  func(agent model.ID) bool
 	local []agents // of each pool whose disks lie on its hosts
+	group *model.Kwarantine
+	held  map[model.ID]bool // hosts of members, for a group that is apart by host
 }
 
 // prepare checks a request against the view.
@@ -53,16 +59,47 @@ func prepare(v model.View, live func(model.ID) bool, r Request) (*query, error) 
 			q.local = append(q.local, gather(pool.Agents))
 		}
 	}
-	return q, nil
+	return q, q.keepApart(v)
 }
 
-// says describes the machine: "4 CPUs and 8 GiB".
+// keepApart looks up where the other members of the request's group are. A group that is apart by zone
+// settles the matter here, before any host is looked at.
+func (q *query) keepApart(v model.View) error {
+	if q.Kwarantine == "" {
+		return nil
+	}
+	group, ok := model.Find[*model.Kwarantine](v, q.Kwarantine)
+	if !ok {
+		return fault.New(fault.NotFound, "there is no kwarantine %s", q.Kwarantine)
+	}
+	q.group = group
+	for member := range model.By[*model.Instance](v, "kwarantine", group.ID) {
+		switch {
+		case member.ID == q.Self:
+		case group.Policy != model.ApartByZone:
+			if q.held == nil {
+				q.held = map[model.ID]bool{}
+			}
+			q.held[member.Kaktus] = true
+		case member.Zone == q.Zone:
+			return &fault.Error{Code: fault.Conflict, Field: "kwarantine", Message: fmt.Sprintf(
+				"zone %q has %q of kwarantine %q already, which has one machine a zone; choose another zone", q.zone.Name, member.Name, group.Name)}
+		}
+	}
+	return nil
+}
+
+// says describes the machine: "4 CPUs and 8 GiB", with its group if it has one.
 func (q *query) says() string {
 	cpus := "CPUs"
 	if q.VCPUs == 1 {
 		cpus = "CPU"
 	}
-	return fmt.Sprintf("%d %s and %s", q.VCPUs, cpus, trace.Size(q.Memory))
+	text := fmt.Sprintf("%d %s and %s", q.VCPUs, cpus, trace.Size(q.Memory))
+	if q.group != nil {
+		text += fmt.Sprintf(" of kwarantine %q", q.group.Name)
+	}
+	return text
 }
 
 // obstacle is why a host cannot be used whatever room it has.
@@ -72,6 +109,12 @@ func (q *query) obstacle(r *row) lack {
 	}
 	if !r.ready {
 		return leaving
+	}
+	if r.rests {
+		return resting
+	}
+	if q.held[r.id] {
+		return together
 	}
 	if len(r.agents) == 0 {
 		return noAgent

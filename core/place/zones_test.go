@@ -30,7 +30,7 @@ func TestOneHostInEachZone(t *testing.T) {
 	if seats, err = place.PerZone(v, everyone, r, zones, tr); err != nil || !slices.Equal(seats, want) {
 		t.Errorf("%v, %v, want %v\n%s", seats, err, want, tr)
 	}
-	if same, err := place.NewBoard(v).PerZone(v, everyone, r, zones, nil); err != nil || !slices.Equal(same, want) {
+	if same, err := new(place.Board).PerZone(v, everyone, r, zones, nil); err != nil || !slices.Equal(same, want) {
 		t.Errorf("the board: %v, %v", same, err)
 	}
 	if seats, err = place.PerZone(v, without(102, 101, 103), r, zones, nil); len(seats) > 0 || !fault.Is(err, fault.Unavailable) ||

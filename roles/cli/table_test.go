@@ -27,9 +27,10 @@ func TestTables(t *testing.T) {
 	w.topology()
 	w.must("project", "update", "web", "--metadatas", "greeting=hello, world", "--tags", "a,b", "--domain", "web.test")
 	w.must("kompute", "create", "web-1", "--project", "web", "--zone", "eu-a", "--vcpus", "2", "--memory", "2GiB", "--disk", "20GiB", "--data-disk", "1536MiB")
+	w.must("kwarantine", "create", "apart", "--project", "web")
 	w.must("agent", "token", "a1")
 	one := map[string]string{"region": "eu", "zone": "eu-a", "agent": "a1", "kaktus": "k1", "vnet": "private", "subnet": "net1", "pool": "ssd",
-		"template": "debian", "user": "ann", "team": "t1", "project": "web", "kompute": "web-1"}
+		"template": "debian", "user": "ann", "team": "t1", "project": "web", "kwarantine": "apart", "kompute": "web-1"}
 	var all strings.Builder
 	for _, k := range catalogue.Kinds {
 		kind := string(k.Name)

@@ -101,6 +101,17 @@ func (e *Edit) Changes() []Change {
 	return slices.DeleteFunc(slices.Clone(e.changes), func(c Change) bool { return c.Before == c.After })
 }
 
+// Touched lists the objects that the draft put or deleted, each once; some may be as they were again.
+func (e *Edit) Touched() iter.Seq2[model.Kind, model.ID] {
+	return func(yield func(model.Kind, model.ID) bool) {
+		for i := range e.changes {
+			if !yield(e.changes[i].Kind, e.changes[i].ID) {
+				return
+			}
+		}
+	}
+}
+
 // Publish makes the draft the state as of a journal index. The draft must not be used afterwards.
 func (e *Edit) Publish(index uint64) *Root {
 	r := &Root{schema: e.schema, rows: e.rows, index: index}

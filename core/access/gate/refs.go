@@ -100,6 +100,10 @@ func (at place) admits(v model.View, field string, o model.Object) error {
 			return elsewhere(field, o, "belongs to another project")
 		}
 		return at.within(o.Region, field, o)
+	case *model.Kwarantine:
+		if o.Project != at.project.ID {
+			return elsewhere(field, o, "belongs to another project")
+		}
 	case *model.Adapter:
 		s, ok := model.Find[*model.Subnet](v, o.Subnet)
 		if !ok {

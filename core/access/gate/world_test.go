@@ -75,6 +75,7 @@ func newWorld(t testing.TB) *world {
 		adapter := put(n, &model.Adapter{Subnet: subnet, MAC: fmt.Sprintf("da:1e:70:00:00:%02x", n)})
 		volume := put(n, &model.Volume{Project: project, Region: region, Pool: pool, Template: template})
 		instance := put(n, &model.Instance{Project: project, Zone: zone, Kaktus: kaktus, Adapters: []model.ID{adapter}, Volumes: []model.ID{volume}})
+		put(n, &model.Kwarantine{Project: project, Policy: model.ApartByHost})
 		put(n, &model.Kompute{Project: project, Zone: zone, Instance: instance})
 		nfs := put(n, &model.NFS{Region: region, Pool: pool})
 		put(n, &model.Kiwi{Region: region})

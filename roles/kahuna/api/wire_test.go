@@ -185,15 +185,64 @@ func TestWire11ReadOnlyAndUnknownKeysAreIgnored(t *testing.T) {
 	ids := w.topology()
 	id := w.kompute(ids, "m1")
 	before := w.must("GET", "/api/v1/kompute/"+id, "")
-	a := w.do("PUT", "/api/v1/kompute/"+id, `{"id":"ffffffffffffffffffffffff","name":"m1","memory":1073741824,"vcpus":1,"disk":4294967296,"ip":"1.2.3.4","uefi":true,"kmotion":{"x":[1]}}`)
+	a := w.do("PUT", "/api/v1/kompute/"+id, `{"id":"ffffffffffffffffffffffff","name":"m1","memory":1073741824,"vcpus":1,"disk":4294967296,"ip":"1.2.3.4","kmotion":{"x":[1]},"kwarantine":7}`)
 	if a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	if after := decode(t, a.body); after["ip"] != before["ip"] || after["id"] != id {
 		t.Errorf("read-only fields were taken: %s", a.body)
 	}
-	if strings.Contains(a.body, "uefi") {
-		t.Errorf("an undeclared key is answered: %s", a.body)
+	for _, key := range []string{"uefi", "kmotion", "kwarantine"} {
+		if strings.Contains(a.body, key) {
+			t.Errorf("an undeclared key is answered: %s", a.body)
+		}
+	}
+}
+
+// Fields of later releases are kept whoever sends them, shown in v2, and in v1 only to whoever shows that
+// he knows them: by having sent them last.
+func TestNewerFieldsAreShownInV1OnlyToWhoSentThem(t *testing.T) {
+	w := newWorld(t)
+	ids := w.topology()
+	id := w.kompute(ids, "m1")
+	instance := w.must("GET", "/api/v2/komputes/m1", "")
+	if instance["uefi"] != false || instance["kmotion_enabled"] != true || instance["kwarantine"] != "" {
+		t.Errorf("made by a client that knows none of them: %v", instance)
+	}
+	same := func(more string) string {
+		return `{"name":"m1","memory":1073741824,"vcpus":1,"disk":4294967296` + more + `}`
+	}
+	v1, v2 := "/api/v1/kompute/"+id, "/api/v2/komputes/"+id
+	for _, c := range []struct{ path, body, v1, v2 string }{
+		{v1, same(`,"uefi":true,"kmotion_enabled":false`), "true false", "true false"},
+		{v1, same(""), "<nil> <nil>", "true false"}, // absent fields of a PUT keep their value
+		{v1, same(`,"uefi":true`), "true <nil>", "true false"},
+		{v2, same(`,"kmotion_enabled":true,"uefi":false`), "false <nil>", "false true"},
+		{v1, same(`,"kmotion_enabled":true`), "<nil> true", "false true"},
+	} {
+		path := c.path
+		if path == v2 {
+			path += "?wait=true"
+		}
+		w.must("PUT", path, c.body)
+		for path, want := range map[string]string{v1: c.v1, v2: c.v2} {
+			got := w.must("GET", path, "")
+			if shown := fmt.Sprint(got["uefi"], " ", got["kmotion_enabled"]); shown != want {
+				t.Errorf("%s %s: %s shows %q, want %q", c.path, c.body, path, shown, want)
+			}
+		}
+	}
+	host := w.must("GET", "/api/v1/kaktus/"+ids["kaktus"], "")
+	if _, shown := host["maintenance"]; shown {
+		t.Errorf("v1 shows %v", host)
+	}
+	agents := fmt.Sprint(host["agents"])
+	body := fmt.Sprintf(`{"name":%q,"agents":[%q],"maintenance":true}`, host["name"], agents[1:len(agents)-1])
+	if got := w.must("PUT", "/api/v1/kaktus/"+ids["kaktus"], body); got["maintenance"] != true {
+		t.Errorf("v1 does not repeat what it was sent: %v", got)
+	}
+	if got := w.do("POST", "/api/v1/project/"+ids["project"]+"/zone/"+ids["zone"]+"/kompute", `{"name":"m2","memory":1073741824,"vcpus":1,"disk":4294967296}`); got.status != 503 || !strings.Contains(got.body, "in maintenance") {
+		t.Errorf("a machine for a host in maintenance: %d %s", got.status, got.body)
 	}
 }
 
