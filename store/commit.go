@@ -154,7 +154,7 @@ func (s *Store) run(j *job) (*pending, answer) {
 		s.state = last
 		return nil, answer{s.tip.Index(), err}
 	}
-	s.tip = edit.Publish(r.record.Index)
+	s.advance(edit.Publish(r.record.Index), r.changes)
 	return r, answer{index: r.record.Index}
 }
 
@@ -276,13 +276,13 @@ func apply(objects *bbolt.Bucket, r *pending) error {
 
 // rewind forgets what was made on top of the published state.
 func (s *Store) rewind() {
-	now := s.published.Load()
-	s.tip, s.state = now.root, now.state
+	s.state = s.published.Load().state
+	s.retreat()
 }
 
 // publish shows the tip to everybody.
 func (s *Store) publish(next state) {
-	s.state = next
+	s.state, s.unpublished = next, nil
 	old := s.published.Load()
 	s.published.Store(&snapshot{root: s.tip, state: next, next: make(chan struct{})})
 	if old != nil {

@@ -39,11 +39,12 @@ type Store struct {
 	once    sync.Once
 
 	// The committer's own.
-	tip    *tree.Root // committed; published holds what may be seen
-	state  state
-	oldest time.Time // time of the oldest record kept, zero when not known
-	broken bool      // only the file knows what stands
-	batch  []*job
+	tip         *tree.Root // committed; published holds what may be seen
+	unpublished []tree.Change
+	state       state
+	oldest      time.Time // time of the oldest record kept, zero when not known
+	broken      bool      // only the file knows what stands
+	batch       []*job
 }
 
 // snapshot is a published state.

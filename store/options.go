@@ -27,6 +27,7 @@ type Options struct {
 	Now       func() time.Time // time.Now unless given
 	Log       *slog.Logger     // silence unless given
 	Retention Retention
+	Follower  Follower // told of every change in the committer; none when nil
 }
 
 // Retention bounds the journal. The last record is always kept, and whatever is cut is cut at the old

@@ -22,6 +22,7 @@ import (
 	"kowabunga/core/fault"
 	record "kowabunga/core/metadata"
 	"kowabunga/core/model"
+	"kowabunga/core/place"
 	assets "kowabunga/embed"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/api"
@@ -43,6 +44,7 @@ type Server struct {
 	accounts *identity.Accounts
 	fleet    *fleet.Fleet
 	keeper   *hosts.Keeper
+	board    place.Board // follows the store; the engine asks it
 	engine   *operate.Engine
 	api      *api.API
 	metadata *metadata.Service
@@ -54,7 +56,6 @@ type Server struct {
 	drill    bool // a restored copy that was not promoted: it shows everything and changes nothing
 	started  time.Time
 	address  net.Addr // of the public listener, once Run has opened it
-	plain    net.Addr // of the one for plain HTTP, where there is one
 	calls    sync.WaitGroup
 	drain    time.Duration // for answers under way when it stops
 }
@@ -82,7 +83,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVa
 		return nil, err
 	}
 	s.store, err = store.Open(store.Options{Dir: cfg.data(), Tables: tables(), SealKey: seal, Log: log.With("part", "store"),
-		Retention: store.Retention{Age: cfg.Journal.Age, Bytes: int64(cfg.Journal.Size)}})
+		Retention: store.Retention{Age: cfg.Journal.Age, Bytes: int64(cfg.Journal.Size)}, Follower: &s.board})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 		Cluster: s.store.Epoch().Node, Log: part("fleet"),
 		OnConnect: s.keeper.OnConnect, OnDisconnect: s.keeper.OnDisconnect, OnEvent: s.keeper.OnEvent, OnStatus: s.keeper.OnStatus})
 	s.keeper.Attach(s.fleet)
-	s.engine = operate.New(operate.Config{Store: s.store, Agents: caller{s.fleet, &s.calls}, Log: part("operate"),
+	s.engine = operate.New(operate.Config{Store: s.store, Board: &s.board, Agents: caller{s.fleet, &s.calls}, Log: part("operate"),
 		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
 	s.metadata = metadata.New(metadata.Config{Store: s.store, Now: time.Now, Log: part("metadata")})
 	sender, err := mail.Open(s.cfg.Mail, s.cfg.MailFrom, time.Now)
@@ -154,12 +155,7 @@ func (c *Config) publicURL() string {
 	if err != nil {
 		return ""
 	}
-	switch {
-	case c.ACME.Name != "":
-		if host = strings.ToLower(c.ACME.Name); port == "443" {
-			return scheme + "://" + host
-		}
-	case host == "" || host == "0.0.0.0" || host == "::":
+	if host == "" || host == "0.0.0.0" || host == "::" {
 		host, _ = os.Hostname()
 	}
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
@@ -193,7 +189,6 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	for _, l := range listeners {
 		go func() { failed <- l.server.Serve(l.Listener) }()
 	}
-	s.certify(work)
 	s.ready.Store(true)
 	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", s.address.String(), "dir", s.cfg.Dir, "epoch", s.store.Epoch().String())
 	notify("READY=1")
@@ -228,7 +223,6 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 		s.log.Warn("some agents were not told", "error", e)
 	}
 	background.Wait()
-	s.tls.close()
 	s.calls.Wait()
 	if e := s.store.Close(); e != nil {
 		err = errors.Join(err, e)

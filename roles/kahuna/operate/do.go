@@ -55,7 +55,7 @@ func (e *Engine) Do(ctx context.Context, r Request) (Answer, error) {
 			return err
 		}
 		req := &behaviour.Request{Op: r.Op, Who: r.Who, Now: now, Draw: model.NewDraw(e.Seed(), now), Live: e.Agents.Online,
-			Config: e.Rules(), Path: r.Path, Query: r.Query, Target: target, Object: object, Trace: &trace.Trace{}}
+			Config: e.Rules(), Path: r.Path, Query: r.Query, Target: target, Object: object, Trace: &trace.Trace{}, Board: e.Board}
 		if out, err = behaviour.Decide(d, req); err != nil {
 			return err
 		}

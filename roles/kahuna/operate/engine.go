@@ -18,6 +18,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
+	"kowabunga/core/place"
 	"kowabunga/store"
 )
 
@@ -72,6 +73,7 @@ type Caller interface {
 // Config is what an engine is made of. Zero durations get defaults.
 type Config struct {
 	Store  Store
+	Board  *place.Board // follows the store; nil: the room on the hosts is counted for each decision
 	Agents Caller
 	Policy func() gate.Policy      // read at each request, like Rules
 	Rules  func() behaviour.Config // read at each request, so that a reload takes effect

@@ -16,6 +16,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
+	"kowabunga/core/place"
 	"kowabunga/roles/kahuna/operate"
 	"kowabunga/store"
 )
@@ -29,13 +30,14 @@ type world struct {
 	// before is asked before each call is done, after once it was; a fault from them is the answer.
 	before, after func(ctx context.Context, c operate.Call) error
 	offline       bool
+	dark          map[model.ID]bool // agents that are not connected
 }
 
 func newWorld() *world {
 	return &world{things: map[string]string{}, answers: map[string]json.RawMessage{}}
 }
 
-func (w *world) Online(model.ID) bool { return !w.offline }
+func (w *world) Online(agent model.ID) bool { return !w.offline && !w.dark[agent] }
 
 func (w *world) Call(ctx context.Context, c operate.Call) (json.RawMessage, error) {
 	w.mu.Lock()
@@ -142,6 +144,7 @@ func (w *world) snapshot() map[string]string {
 type cloud struct {
 	t      *testing.T
 	store  *store.Store
+	board  place.Board
 	engine *operate.Engine
 	world  *world
 	stop   func()
@@ -154,7 +157,8 @@ func tables() []model.Table { return append(catalogue.Tables(), operation.Table)
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	opts := store.Options{Dir: t.TempDir(), Tables: tables()}
+	c := &cloud{t: t, world: newWorld(), ids: map[string]model.ID{}}
+	opts := store.Options{Dir: t.TempDir(), Tables: tables(), Follower: &c.board}
 	if err := store.Create(opts); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +166,7 @@ func newCloud(t *testing.T) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{t: t, store: s, world: newWorld(), ids: map[string]model.ID{}}
+	c.store = s
 	c.run()
 	t.Cleanup(func() {
 		c.stop()
@@ -182,7 +186,7 @@ func (c *cloud) run() {
 
 // configure makes an engine that begin runs.
 func (c *cloud) configure(change func(*operate.Config)) {
-	config := operate.Config{Store: c.store, Agents: c.world, Log: slog.New(slog.DiscardHandler),
+	config := operate.Config{Store: c.store, Board: &c.board, Agents: c.world, Log: slog.New(slog.DiscardHandler),
 		Rules:  func() behaviour.Config { return behaviour.Config{BootstrapUser: "ops", StopGrace: time.Second} },
 		GiveUp: 50 * time.Millisecond, Patience: 20 * time.Millisecond,
 		Pause: func(ctx context.Context, d time.Duration) {
