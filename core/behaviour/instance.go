@@ -47,6 +47,9 @@ func checkParts(d model.Draft, o *model.Instance) (*model.Volume, error) {
 		if !ok {
 			return nil, fault.Bad("adapters", "there is no adapter %s", id)
 		}
+		if a.Service != "" {
+			return nil, fault.Bad("adapters", "adapter %q is part of a gateway or load balancer", a.Name)
+		}
 		for other := range model.By[*model.Instance](d, "adapter", id) {
 			if other.ID != o.ID {
 				return nil, fault.Bad("adapters", "adapter %q is part of instance %q", a.Name, other.Name)

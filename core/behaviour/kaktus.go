@@ -9,7 +9,7 @@ import (
 func init() {
 	register(model.KindKaktus, catalogue.Create, "", host(insert(checkKaktus)))
 	register(model.KindKaktus, catalogue.Update, "", host(replace(checkKaktus)))
-	register(model.KindKaktus, catalogue.Delete, "", remove(nil))
+	register(model.KindKaktus, catalogue.Delete, "", remove(vacate))
 }
 
 // host refuses what would spread a directory pool over two hosts, seen once the change is made.

@@ -171,8 +171,11 @@ func changeAdapter(d model.Draft, r *Request, o model.Object) error {
 	return nil
 }
 
-// ownAdapter refuses to touch what came with a Kompute.
+// ownAdapter refuses to touch what came with a Kompute, a gateway or a load balancer.
 func ownAdapter(a *model.Adapter) error {
+	if a.Service != "" {
+		return fault.New(fault.Conflict, "adapter %q is part of gateway or load balancer %s and goes with it", a.Name, a.Service)
+	}
 	if a.Kompute != "" {
 		return fault.New(fault.Conflict, "adapter %q is part of kompute %s and changes with it", a.Name, a.Kompute)
 	}

@@ -152,6 +152,14 @@ func deserted(v model.View, p *model.Project, region model.ID, s *model.Subnet) 
 			return fault.Bad("regions", "the project still has instance %q in region %s; delete it first", machine.Name, region)
 		}
 	}
+	if k := gatewayIn(v, p.ID, region); k != nil {
+		return fault.Bad("regions", "the project still has gateway %q in region %s; delete it first", k.Name, region)
+	}
+	for k := range model.By[*model.Konvey](v, "project", p.ID) {
+		if k.Region == region {
+			return fault.Bad("regions", "the project still has load balancer %q in region %s; delete it first", k.Name, region)
+		}
+	}
 	for a := range model.By[*model.Adapter](v, "subnet", s.ID) {
 		return fault.Bad("regions", "the project still has adapter %q in region %s; delete it first", a.Name, region)
 	}
@@ -163,7 +171,7 @@ func deserted(v model.View, p *model.Project, region model.ID, s *model.Subnet) 
 func emptyProject(d model.Draft, _ *Request, o model.Object) error {
 	for s := range model.By[*model.Subnet](d, "project", o.Base().ID) {
 		for a := range model.By[*model.Adapter](d, "subnet", s.ID) {
-			if a.Kompute == "" {
+			if a.Kompute == "" && a.Service == "" {
 				return fault.New(fault.Conflict, "project %q still has adapter %q; delete it first", o.Base().Name, a.Name)
 			}
 		}

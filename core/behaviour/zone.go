@@ -16,9 +16,9 @@ func init() {
 	register(model.KindZone, catalogue.Delete, "", remove(freeGateways))
 }
 
-// createZone also gives every project of the region a gateway address in the new zone. Where a
-// project's pool is used up the zone is created all the same; its machines there use the subnet's own
-// gateway.
+// createZone also gives every project of the region a gateway address in the new zone, and every Kawaii a
+// pair of virtual addresses. Where a project's pool is used up the zone is created all the same; its
+// machines there use the subnet's own gateway.
 func createZone(d model.Draft, r *Request) (Outcome, error) {
 	zone := begin(r).(*model.Zone)
 	if err := d.Put(zone); err != nil {
@@ -44,12 +44,15 @@ func createZone(d model.Draft, r *Request) (Outcome, error) {
 			}
 		}
 	}
-	return Outcome{Object: zone.ID}, nil
+	return Outcome{Object: zone.ID}, welcomeZone(d, r, zone)
 }
 
 // freeGateways gives back the gateway addresses that projects have in a zone which goes.
 func freeGateways(d model.Draft, _ *Request, o model.Object) error {
 	zone := o.(*model.Zone)
+	if err := leaveZone(d, zone); err != nil {
+		return err
+	}
 	for project := range model.By[*model.Project](d, "region", zone.Region) {
 		kept := slices.DeleteFunc(slices.Clone(project.Gateways), func(g model.Gateway) bool { return g.Zone == zone.ID })
 		if len(kept) == len(project.Gateways) {

@@ -30,7 +30,7 @@ var konvey = Kind{
 		boolean("failover", bitOwn, func(o *model.Konvey) *bool { return &o.Failover }, Always, Default(true), Column, Doc("whether a second node stands by")),
 		objects("endpoints", bitOwn+1, "KonveyEndpoint", func(o *model.Konvey) *[]model.Endpoint { return &o.Endpoints }, endpointFields, Required, Single, Doc("ports it listens on")),
 	)),
-	Internal: []string{"Project", "Region", "Zone", "VRID", "Adapter"},
+	Internal: []string{"Project", "Region", "Zone", "Subnet", "VRID", "Adapter"},
 	Ops: ops(Op{ID: "CreateProjectRegionKonvey", Verb: Create, Method: "POST", Path: "/project/{projectId}/region/{regionId}/konvey", Request: "Konvey", Response: "Konvey", Status: 201, Access: access.Manage},
 		Op{ID: "CreateProjectZoneKonvey", Verb: Create, Method: "POST", Path: "/project/{projectId}/zone/{zoneId}/konvey", Request: "Konvey", Response: "Konvey", Status: 201, Access: access.Manage},
 		Op{ID: "ListKonveys", Verb: List, Method: "GET", Path: "/konvey", Response: "[]string", Status: 200, Access: access.Authenticated},
@@ -53,7 +53,7 @@ var node = Kind{
 			func(_ model.View, o *model.Node) bool { return o.Owner == "" }, Doc("id of the gateway or load balancer")),
 		str("address", -1, func(o *model.Node) *string { return &o.Address }, ReadOnly, Column, Doc("its own private address")),
 	),
-	Internal: []string{"Project", "Zone", "Kaktus", "Owner", "Adapter", "Public", "Shape"},
+	Internal: []string{"Project", "Zone", "Kaktus", "Owner", "Adapter", "Public", "Standby", "Shape"},
 	Ops: []Op{
 		{ID: "ListNodes", Verb: List, Method: "GET", Path: "/node", Response: "[]string", Status: 200, Access: access.Authenticated},
 		{ID: "ReadNode", Verb: Read, Method: "GET", Path: "/node/{nodeId}", Response: "Node", Status: 200, Access: access.Read},

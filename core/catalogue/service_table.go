@@ -23,6 +23,15 @@ func initServiceTables() {
 		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Kawaii) model.ID { return o.Project })},
 			{Field: "region", To: model.KindRegion, IDs: id(func(o *model.Kawaii) model.ID { return o.Region })},
 			{Field: "public subnet", To: model.KindSubnet, IDs: id(func(o *model.Kawaii) model.ID { return o.PublicSubnet })},
+			{Field: "private subnet", To: model.KindSubnet, IDs: id(func(o *model.Kawaii) model.ID { return o.PrivateSubnet })},
+			{Field: "zones", To: model.KindZone, IDs: ids(func(o *model.Kawaii) []model.ID {
+				var out []model.ID
+				for i := range o.VIPs {
+					out = append(out, o.VIPs[i].Zone)
+				}
+				return out
+			})},
+			{Field: "addresses", To: model.KindAdapter, IDs: ids(gatewayAdapters)},
 			{Field: "vpc_peerings", To: model.KindSubnet, IDs: ids(func(o *model.Kawaii) []model.ID {
 				var out []model.ID
 				for i := range o.Peerings {
@@ -52,6 +61,7 @@ func initServiceTables() {
 		Refs: []model.Ref{{Field: "project", To: model.KindProject, IDs: id(func(o *model.Konvey) model.ID { return o.Project })},
 			{Field: "region", To: model.KindRegion, IDs: id(func(o *model.Konvey) model.ID { return o.Region })},
 			{Field: "zone", To: model.KindZone, IDs: id(func(o *model.Konvey) model.ID { return o.Zone })},
+			{Field: "subnet", To: model.KindSubnet, IDs: id(func(o *model.Konvey) model.ID { return o.Subnet })},
 			{Field: "vip", To: model.KindAdapter, IDs: id(func(o *model.Konvey) model.ID { return o.Adapter })}},
 	}
 	node.Table = model.Table{Kind: model.KindNode, New: func() model.Object { return new(model.Node) },
@@ -65,6 +75,20 @@ func initServiceTables() {
 			{Field: "kaktus", To: model.KindKaktus, IDs: id(func(o *model.Node) model.ID { return o.Kaktus })},
 			{Field: "adapter", To: model.KindAdapter, IDs: ids(func(o *model.Node) []model.ID { return []model.ID{o.Adapter, o.Public} })}},
 	}
+}
+
+// gatewayAdapters are what reserves a gateway's addresses.
+func gatewayAdapters(o *model.Kawaii) []model.ID {
+	var out []model.ID
+	for i := range o.VIPs {
+		out = append(out, o.VIPs[i].PublicAdapter)
+	}
+	for i := range o.Peerings {
+		for _, leg := range o.Peerings[i].Legs {
+			out = append(out, leg.Adapter)
+		}
+	}
+	return out
 }
 
 func decimal(n int64) string { return string(appendUint(nil, uint64(max(n, 0)))) }

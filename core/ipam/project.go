@@ -108,10 +108,13 @@ func tell(tally map[string]int) string {
 	return strings.Join(reasons, ", ")
 }
 
-// inhabited tells whether machines are attached to the subnet; whoever owns them must not end up inside
-// another project's network.
+// inhabited tells whether machines or gateways are attached to the subnet; whoever owns them must not end
+// up inside another project's network.
 func inhabited(v model.View, s *model.Subnet) bool {
 	for adapter := range model.By[*model.Adapter](v, "subnet", s.ID) {
+		if adapter.Service != "" {
+			return true
+		}
 		for range model.By[*model.Instance](v, "adapter", adapter.ID) {
 			return true
 		}

@@ -12,24 +12,25 @@ const (
 // node in each zone to hold them.
 type Kawaii struct {
 	Meta
-	Project      ID           `json:"project"`
-	Region       ID           `json:"region"`
-	PublicSubnet ID           `json:"publicSubnet,omitempty"` // where its public addresses come from
-	VIPs         []GatewayVIP `json:"vips,omitempty"`         // in the order they were given out
-	Firewall     Firewall     `json:"firewall"`
-	DNAT         []DNATRule   `json:"dnat,omitempty"`
-	Peerings     []Peering    `json:"peerings,omitempty"`
+	Project       ID           `json:"project"`
+	Region        ID           `json:"region"`
+	PublicSubnet  ID           `json:"publicSubnet,omitempty"` // where its public addresses come from
+	PrivateSubnet ID           `json:"privateSubnet"`          // the project's own in the region
+	VIPs          []GatewayVIP `json:"vips,omitempty"`         // in the order they were given out
+	Firewall      Firewall     `json:"firewall"`
+	DNAT          []DNATRule   `json:"dnat,omitempty"`
+	Peerings      []Peering    `json:"peerings,omitempty"`
 }
 
-// GatewayVIP is the pair of virtual addresses that a zone's node holds, and the adapters they are
-// reserved by. Both move together, under one VRRP router id, which is unique on the segments of both.
+// GatewayVIP is the pair of virtual addresses that a zone's node holds. Both move together, under one
+// VRRP router id, which is unique on the segments of both. The public one is reserved by an adapter; the
+// private one is the project's gateway address in the zone, of the subnet's gateway pool.
 type GatewayVIP struct {
-	Zone           ID     `json:"zone"`
-	VRID           int64  `json:"vrid"`   // 1 to 255, RFC 9568 section 5.2.3
-	Public         string `json:"public"` // IPv4 address
-	Private        string `json:"private"`
-	PublicAdapter  ID     `json:"publicAdapter"`
-	PrivateAdapter ID     `json:"privateAdapter,omitempty"` // none when the address is of the gateway pool
+	Zone          ID     `json:"zone"`
+	VRID          int64  `json:"vrid"`   // 1 to 255, RFC 9568 section 5.2.3
+	Public        string `json:"public"` // IPv4 address
+	Private       string `json:"private"`
+	PublicAdapter ID     `json:"publicAdapter"`
 }
 
 // Firewall is what a gateway lets pass. What comes in is refused unless a rule admits it; what goes out
@@ -61,14 +62,15 @@ type DNATRule struct {
 	Ports       string `json:"ports"`
 }
 
-// Peering is a gateway's leg on a subnet of somebody else. It takes effect when the other side has
-// declared its counterpart.
+// Peering is a gateway's leg on a subnet of somebody else. It takes effect when the gateway of the
+// subnet's project has declared its counterpart; of a subnet without project, when a superAdmin has.
 type Peering struct {
 	Subnet  ID          `json:"subnet"`
 	Policy  string      `json:"policy"` // "accept" or "drop"
 	Ingress []PortRule  `json:"ingress,omitempty"`
 	Egress  []PortRule  `json:"egress,omitempty"`
-	Legs    []PeeringIP `json:"legs,omitempty"`
+	Legs    []PeeringIP `json:"legs,omitempty"`    // none until it takes effect
+	Granted bool        `json:"granted,omitempty"` // a superAdmin declared it while the subnet belonged to no project
 }
 
 // PortRule is an exception to a peering's policy.
@@ -115,6 +117,7 @@ type Konvey struct {
 	Project   ID         `json:"project"`
 	Region    ID         `json:"region"`
 	Zone      ID         `json:"zone,omitempty"` // when all its nodes shall be in one zone
+	Subnet    ID         `json:"subnet"`         // the project's own in the region
 	VIP       string     `json:"vip,omitempty"`
 	VRID      int64      `json:"vrid,omitempty"`
 	Adapter   ID         `json:"adapter,omitempty"` // that reserves the virtual address
@@ -148,6 +151,7 @@ type Node struct {
 	Address string `json:"address,omitempty"` // its own private address
 	Adapter ID     `json:"adapter,omitempty"` // that reserves it and has its MAC
 	Public  ID     `json:"public,omitempty"`  // adapter on the public segment, without an address
+	Standby bool   `json:"standby,omitempty"` // the second node of a Konvey
 	Shape   Shape  `json:"shape"`
 }
 

@@ -1,0 +1,79 @@
+package ipam
+
+import (
+	"kowabunga/core/fault"
+	"kowabunga/core/model"
+	"kowabunga/core/trace"
+)
+
+// The VRRP router ids given to gateways and load balancers. RFC 9568 section 5.2.3 has 1 to 255; those
+// above LastVRID are for the routers of the region, which stand on the same segments.
+const (
+	FirstVRID = 1
+	LastVRID  = 239
+)
+
+// VRIDs returns the n lowest VRRP router ids that no gateway and no load balancer uses on any of the
+// segments, whoever owns it: routers with the same id on one segment would take each other's addresses.
+//
+// Faults: Exhausted, naming the segment that has the fewest left; NotFound for an unknown segment.
+func VRIDs(v model.View, segments []model.ID, n int, tr *trace.Trace) ([]int64, error) {
+	var taken [LastVRID + 1]bool
+	var fullest *model.VNet
+	most := -1
+	for _, id := range segments {
+		segment, ok := model.Find[*model.VNet](v, id)
+		if !ok {
+			return nil, fault.New(fault.NotFound, "there is no vnet %s", id)
+		}
+		count := 0
+		for vrid := range used(v, segment) {
+			taken[vrid] = true
+			count++
+		}
+		tr.Add("VRRP ids", segment.ID, trace.Given, "%d of %d in use on vnet %q", count, LastVRID, segment.Name)
+		if count > most {
+			fullest, most = segment, count
+		}
+	}
+	out := make([]int64, 0, n)
+	for vrid := int64(FirstVRID); vrid <= LastVRID && len(out) < n; vrid++ {
+		if !taken[vrid] {
+			out = append(out, vrid)
+		}
+	}
+	if len(out) < n {
+		tr.Add("VRRP ids", fullest.ID, trace.Refused, "%d are needed, %d are free", n, len(out))
+		return nil, fault.New(fault.Exhausted, "vnet %q has too few free VRRP ids: %d are needed and %d of %d are in use; delete gateways or load balancers there, or have another vnet added",
+			fullest.Name, n, most, LastVRID)
+	}
+	tr.Add("VRRP ids", "", trace.Chosen, "%v, the lowest free on all segments", out)
+	return out, nil
+}
+
+// used is the ids in use on a segment, each once.
+func used(v model.View, segment *model.VNet) map[int64]bool {
+	here := map[model.ID]bool{}
+	for s := range model.By[*model.Subnet](v, "vnet", segment.ID) {
+		here[s.ID] = true
+	}
+	out := map[int64]bool{}
+	mark := func(vrid int64) {
+		if vrid >= FirstVRID && vrid <= LastVRID {
+			out[vrid] = true
+		}
+	}
+	for k := range model.By[*model.Kawaii](v, "region", segment.Region) {
+		if here[k.PublicSubnet] || here[k.PrivateSubnet] {
+			for i := range k.VIPs {
+				mark(k.VIPs[i].VRID)
+			}
+		}
+	}
+	for k := range model.By[*model.Konvey](v, "region", segment.Region) {
+		if here[k.Subnet] {
+			mark(k.VRID)
+		}
+	}
+	return out
+}
