@@ -205,6 +205,7 @@ type Inventory struct {
 	Images   []Image         `json:"images"`
 	Volumes  []Volume        `json:"volumes"`
 	Seeds    []VolumeRef     `json:"seeds"`
+	Shares   []ShareStatus   `json:"shares,omitempty"`
 	Bridges  []string        `json:"bridges"`
 	Foreign  int             `json:"foreign"` // domains that are not Kowabunga's
 }

@@ -3,15 +3,17 @@ package behaviour
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/operation"
 )
 
 func init() {
 	register(model.KindNFS, catalogue.Create, "", createNFS)
-	register(model.KindNFS, catalogue.Update, "", replace(checkNFS))
+	register(model.KindNFS, catalogue.Update, "", updateNFS)
 	register(model.KindNFS, catalogue.Delete, "", remove(nil))
 	register(model.KindNFS, catalogue.Action, "default", setDefaultNFS)
 }
@@ -86,6 +88,45 @@ func checkNFS(_ model.Draft, _ *Request, o model.Object) error {
 		}
 	}
 	return nil
+}
+
+// updateNFS moves the exports of the shares that are there when the servers change, all of them or none.
+func updateNFS(d model.Draft, r *Request) (Outcome, error) {
+	old, n := r.Target.(*model.NFS), r.Object.(*model.NFS)
+	if err := idle(old); err != nil {
+		return Outcome{}, err
+	}
+	if err := checkNFS(d, r, n); err != nil {
+		return Outcome{}, err
+	}
+	var steps []operation.Step
+	var shares []model.Object
+	for k := range model.By[*model.Kylo](d, "nfs", n.ID) {
+		if n.FS != old.FS {
+			return Outcome{}, &fault.Error{Code: fault.Conflict, Field: "fs", Message: "shares such as kylo " + k.Name + " are in file system " + old.FS + "; delete them first"}
+		}
+		if n.Port == old.Port && slices.Equal(n.Backends, old.Backends) {
+			break
+		}
+		if err := idle(k); err != nil {
+			return Outcome{}, err
+		}
+		step, err := reexport(d, k, old, k, n)
+		if err != nil {
+			return Outcome{}, err
+		}
+		steps, shares = append(steps, step), append(shares, k)
+	}
+	if len(steps) == 0 {
+		return Outcome{Object: n.ID}, d.Put(n)
+	}
+	op, err := start(d, r, "update", "", n, model.Updating, steps, shares...)
+	if err != nil {
+		return Outcome{}, err
+	}
+	op.Done = ready(append(shares, n)...)
+	op.Undone = append(ready(shares...), patch(n, map[string]any{"backends": old.Backends, "port": old.Port}))
+	return Outcome{Object: n.ID, Operation: op}, nil
 }
 
 // setDefaultNFS makes an NFS storage the one that shares of its region go to when nothing else is said.

@@ -127,6 +127,10 @@ func blank(o model.Object) model.Object {
 		return new(model.Instance)
 	case *model.Kompute:
 		return new(model.Kompute)
+	case *model.NFS:
+		return new(model.NFS)
+	case *model.Kylo:
+		return new(model.Kylo)
 	}
 	return nil
 }

@@ -38,7 +38,16 @@ func (k *kaktus) methods() agent.Methods {
 		agentproto.MethodMachinePower:   on(lanePower, agent.Handle(k.powerMachine)),
 		agentproto.MethodMachineState:   quick(agent.Handle(k.machineState)),
 		agentproto.MethodMachineConsole: quick(agent.Handle(k.machineConsole)),
+		agentproto.MethodShareCreate:    quick(noShares),
+		agentproto.MethodShareUpdate:    quick(noShares),
+		agentproto.MethodShareDelete:    quick(noShares),
+		agentproto.MethodShareUsage:     quick(noShares),
 	}
+}
+
+// noShares answers what is asked about NFS shares. The code is one that undoing takes for done.
+func noShares(context.Context, *agent.Call) (any, error) {
+	return nil, fault.New(fault.NotFound, "NFS shares are not part of this release of kaktus")
 }
 
 func (k *kaktus) inventory(ctx context.Context, _ *agent.Call, _ agentproto.Empty) (agentproto.Inventory, error) {

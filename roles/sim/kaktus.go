@@ -60,6 +60,7 @@ type Kaktus struct {
 	images   map[agentproto.ImageRef]agentproto.Image
 	volumes  map[agentproto.VolumeRef]volume
 	seeds    map[agentproto.VolumeRef]agentproto.Seed
+	shares   map[agentproto.ShareRef]*share
 	machines map[string]*machine
 	fail     map[string]int
 	calls    []CallRecord
@@ -86,7 +87,7 @@ func NewKaktus(c Config) (*Kaktus, error) {
 	}
 	k := &Kaktus{
 		cfg: c, images: map[agentproto.ImageRef]agentproto.Image{}, volumes: map[agentproto.VolumeRef]volume{},
-		seeds: map[agentproto.VolumeRef]agentproto.Seed{}, machines: map[string]*machine{}, fail: map[string]int{},
+		seeds: map[agentproto.VolumeRef]agentproto.Seed{}, shares: map[agentproto.ShareRef]*share{}, machines: map[string]*machine{}, fail: map[string]int{},
 	}
 	for method, n := range c.Fail {
 		k.fail[method] = n
@@ -126,6 +127,10 @@ func (k *Kaktus) methods() agent.Methods {
 		agentproto.MethodMachinePower:   answer(k, "machine", k.powerMachine),
 		agentproto.MethodMachineState:   answer(k, "", k.machineState),
 		agentproto.MethodMachineConsole: answer(k, "", k.console),
+		agentproto.MethodShareCreate:    answer(k, "disk", k.createShare),
+		agentproto.MethodShareUpdate:    answer(k, "disk", k.updateShare),
+		agentproto.MethodShareDelete:    answer(k, "disk", k.deleteShare),
+		agentproto.MethodShareUsage:     answer(k, "", k.shareUsage),
 	}
 }
 
@@ -243,7 +248,7 @@ func (k *Kaktus) Inventory() agentproto.Inventory {
 	defer k.mu.Unlock()
 	inv := agentproto.Inventory{
 		Caps:  agentproto.Caps{Arch: "x86_64", Vendor: "Kowabunga", Model: "simulated", Sockets: 1, Cores: max(1, k.cfg.Threads/2), Threads: k.cfg.Threads, Memory: k.cfg.Memory, Accel: "tcg"},
-		Pools: k.pools(), Machines: []agentproto.MachineStatus{}, Images: []agentproto.Image{}, Volumes: []agentproto.Volume{}, Seeds: []agentproto.VolumeRef{}, Bridges: []string{},
+		Pools: k.pools(), Machines: []agentproto.MachineStatus{}, Images: []agentproto.Image{}, Volumes: []agentproto.Volume{}, Seeds: []agentproto.VolumeRef{}, Shares: k.shareList(), Bridges: []string{},
 	}
 	for _, id := range sorted(k.machines) {
 		inv.Machines = append(inv.Machines, k.machines[id].status())

@@ -17,6 +17,7 @@ type held struct {
 	Images   []agentproto.Image     `json:"images"`
 	Volumes  []heldVolume           `json:"volumes"`
 	Seeds    []agentproto.Seed      `json:"seeds"`
+	Shares   []heldShare            `json:"shares,omitempty"`
 	Machines []heldMachine          `json:"machines"`
 }
 
@@ -62,6 +63,7 @@ func (k *Kaktus) recall() error {
 	for _, s := range h.Seeds {
 		k.seeds[s.VolumeRef] = s
 	}
+	k.shares = h.recallShares()
 	for _, m := range h.Machines {
 		k.machines[m.Machine.Machine] = &machine{Machine: m.Machine, state: m.State, reason: m.Reason, output: m.Output}
 	}
@@ -99,6 +101,7 @@ func (k *Kaktus) save() error {
 	for _, s := range k.seeds {
 		h.Seeds = append(h.Seeds, s)
 	}
+	h.keepShares(k.shares)
 	for _, id := range sorted(k.machines) {
 		m := k.machines[id]
 		h.Machines = append(h.Machines, heldMachine{m.Machine, m.state, m.reason, m.output})

@@ -255,6 +255,11 @@ func (k *Keeper) OnEvent(agent string, e agentproto.Event) {
 		if json.Unmarshal(e.Body, &s) == nil {
 			k.recordPools(model.ID(agent), []agentproto.PoolStatus{s})
 		}
+	case agentproto.EventShare:
+		var s agentproto.ShareStatus
+		if json.Unmarshal(e.Body, &s) == nil {
+			k.recordShares(model.ID(agent), []agentproto.ShareStatus{s})
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
 	"slices"
@@ -232,5 +233,27 @@ func TestDesiredStateFollows(t *testing.T) {
 	r.until("the state with both segments", func() bool { return generation() >= wan })
 	if n := r.fleet.Counters().Pushes - pushes; n != 1 {
 		t.Errorf("%d states were sent for one change", n)
+	}
+}
+
+// A share is as large as an agent of its storage says; others are not believed.
+func TestSharesTellTheirSize(t *testing.T) {
+	r := newRig(t, 0)
+	put(t, r.store, &model.NFS{Meta: named(12, "nfs"), Region: id(1), Pool: id(5)}, &model.Agent{Meta: named(13, "stranger"), Type: "Kaktus"},
+		&model.Kylo{Meta: named(14, "files"), Project: id(6), Region: id(1), NFS: id(12), ExportID: 100})
+	tell := func(agent byte, size int64) int64 {
+		body, _ := json.Marshal(agentproto.ShareStatus{ShareRef: agentproto.ShareRef{Pool: string(id(5)), Share: string(id(14))}, Size: size})
+		r.keeper.OnEvent(string(id(agent)), agentproto.Event{Type: agentproto.EventShare, Body: body})
+		o, _ := model.Find[*model.Kylo](r.store.View(), id(14))
+		return o.Size
+	}
+	if got := tell(3, 4096); got != 4096 {
+		t.Errorf("the size is %d", got)
+	}
+	if got := tell(13, 1); got != 4096 {
+		t.Errorf("a stranger made it %d", got)
+	}
+	if got := tell(3, -1); got != 4096 {
+		t.Errorf("nonsense made it %d", got)
 	}
 }

@@ -64,6 +64,7 @@ func (k *Keeper) inspect(agent model.ID) {
 	d := Compare(before, after, agent, inv)
 	k.recordCaps(agent, inv.Caps)
 	k.recordPools(agent, inv.Pools)
+	k.recordShares(agent, inv.Shares)
 	d.At = k.now()
 	k.mu.Lock()
 	k.drift[agent] = d
@@ -120,6 +121,36 @@ func (k *Keeper) recordPools(agent model.ID, pools []agentproto.PoolStatus) {
 			return d.Put(pool)
 		})
 	}
+}
+
+// recordShares records what the files of shares take. An agent is believed about those of its own pools.
+func (k *Keeper) recordShares(agent model.ID, shares []agentproto.ShareStatus) {
+	v := k.store.View()
+	for _, s := range shares {
+		old, ok := model.Find[*model.Kylo](v, model.ID(s.Share))
+		if !ok || old.Size == s.Size || s.Size < 0 || !reaches(v, agent, old.NFS) {
+			continue
+		}
+		k.update("share reported its size", agent, func(d model.Draft) error {
+			share, ok := model.Find[*model.Kylo](d, old.ID)
+			if !ok {
+				return nil
+			}
+			share = model.Edit(share)
+			share.Size = s.Size
+			return d.Put(share)
+		})
+	}
+}
+
+// reaches tells whether an agent is one of those of an NFS storage's pool.
+func reaches(v model.View, agent, nfs model.ID) bool {
+	n, ok := model.Find[*model.NFS](v, nfs)
+	if !ok {
+		return false
+	}
+	pool, ok := model.Find[*model.Pool](v, n.Pool)
+	return ok && slices.Contains(pool.Agents, agent)
 }
 
 func (k *Keeper) update(what string, agent model.ID, f func(model.Draft) error) {

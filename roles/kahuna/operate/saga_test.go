@@ -2,8 +2,10 @@ package operate_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +52,14 @@ func (c *cloud) instanceBody(vcpus int, disks ...string) string {
 
 func web(c *cloud) { c.kompute("web") }
 
+var inRegion = map[string]string{"projectId": "shop", "regionId": "eu"}
+
+// files are two shares.
+func files(c *cloud) {
+	c.must("files", "CreateProjectRegionKylo", inRegion, nil, `{"name":"files"}`)
+	c.must("more", "CreateProjectRegionKylo", inRegion, nil, `{"name":"more","access":"RO"}`)
+}
+
 var sagas = []saga{
 	{"template.create", func(*cloud) {}, "CreateTemplate", map[string]string{"poolId": "pool"}, nil, text(`{"name":"other","source":"https://example.net/x.img"}`)},
 	{"template.delete", func(*cloud) {}, "DeleteTemplate", map[string]string{"templateId": "image"}, nil, noBody},
@@ -61,6 +71,10 @@ var sagas = []saga{
 	{"instance.delete", machine, "DeleteInstance", map[string]string{"instanceId": "vm"}, nil, noBody},
 	{"kompute.create", func(*cloud) {}, "CreateProjectZoneKompute", inShop, nil, text(komputeBody("web"))},
 	{"kompute.update", web, "UpdateKompute", map[string]string{"komputeId": "web"}, nil, text(`{"name":"web","vcpus":2,"memory":2147483648,"disk":4294967296,"data_disk":2097152}`)},
+	{"kylo.create", func(*cloud) {}, "CreateProjectRegionKylo", inRegion, nil, text(`{"name":"files"}`)},
+	{"kylo.update", files, "UpdateKylo", map[string]string{"kyloId": "files"}, nil, text(`{"name":"files","access":"RO","protocols":[4]}`)},
+	{"kylo.delete", files, "DeleteKylo", map[string]string{"kyloId": "files"}, nil, noBody},
+	{"nfs.update", files, "UpdateStorageNFS", map[string]string{"nfsId": "ganesha"}, nil, text(`{"name":"ganesha","endpoint":"nfs.eu.example","backends":["192.0.2.2"]}`)},
 	{"kompute.delete", web, "DeleteKompute", map[string]string{"komputeId": "web"}, nil, noBody},
 }
 
@@ -188,10 +202,11 @@ func failAndUnwind(t *testing.T, twice bool) {
 				}
 				now := c.world.snapshot()
 				// A disk that was grown and a machine that was switched stay so; the store then says so.
-				if stays := late && (strings.HasPrefix(step.Name, "grow") || step.Undo != nil && step.Undo.Method == agentproto.MethodMachineState); !stays && !strings.HasSuffix(s.name, ".update") && !maps.Equal(now, things) {
+				restored := !strings.HasSuffix(s.name, ".update") || strings.HasPrefix(s.name, "kylo") || strings.HasPrefix(s.name, "nfs")
+				if stays := late && (strings.HasPrefix(step.Name, "grow") || step.Undo != nil && step.Undo.Method == agentproto.MethodMachineState); !stays && restored && !maps.Equal(now, things) {
 					t.Errorf("step %q: the world had %v, has %v", step.Name, things, now)
 				}
-				if after := c.describe(); !strings.HasSuffix(s.name, ".update") && !strings.HasSuffix(s.name, ".grow") && !maps.Equal(before, after) {
+				if after := c.describe(); restored && !strings.HasSuffix(s.name, ".grow") && !maps.Equal(before, after) {
 					t.Errorf("step %q: objects changed:\n%v\n%v", step.Name, before, after)
 				}
 				c.consistent()
@@ -204,7 +219,7 @@ func failAndUnwind(t *testing.T, twice bool) {
 func (c *cloud) describe() map[model.ID]string {
 	out := map[model.ID]string{}
 	v := c.store.View()
-	for _, kind := range []model.Kind{model.KindTemplate, model.KindVolume, model.KindAdapter, model.KindInstance, model.KindKompute} {
+	for _, kind := range worked {
 		for o := range v.All(kind) {
 			out[o.Base().ID] = string(catalogueOf(kind).Append(nil, v, o, readAll))
 		}
@@ -221,7 +236,7 @@ func (c *cloud) settled() {
 		}
 	}
 	v := c.store.View()
-	for _, kind := range []model.Kind{model.KindTemplate, model.KindVolume, model.KindAdapter, model.KindInstance, model.KindKompute} {
+	for _, kind := range worked {
 		for o := range v.All(kind) {
 			if m := o.Base(); m.Phase != model.Ready || m.Operation != "" {
 				c.t.Errorf("%s %s is still %q by operation %s", kind, m.Name, m.Phase, m.Operation)
@@ -255,6 +270,15 @@ func (c *cloud) consistent() {
 	}
 	for o := range model.All[*model.Template](v) {
 		want["image "+string(o.ID)] = true
+	}
+	for o := range model.All[*model.Kylo](v) {
+		want["share "+string(o.ID)] = true
+		n, _ := model.Find[*model.NFS](v, o.NFS)
+		var is agentproto.Share
+		if json.Unmarshal([]byte(things["share "+string(o.ID)]), &is) != nil || is.Access != o.Access || is.Export != o.ExportID ||
+			!slices.Equal(is.Protocols, o.Protocols) || !slices.Equal(is.Backends, n.Backends) || is.Port != n.Port {
+			c.t.Errorf("kylo %s is exported as %s, should be %+v at %v", o.Name, things["share "+string(o.ID)], o, n.Backends)
+		}
 	}
 	for name := range things {
 		if !want[name] {

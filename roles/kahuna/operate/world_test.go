@@ -63,9 +63,9 @@ func (w *world) do(c operate.Call) (json.RawMessage, error) {
 		return old, nil
 	}
 	var args struct {
-		Image, Volume, Machine string
-		Size                   int64
-		Action                 agentproto.Power
+		Image, Volume, Machine, Share string
+		Size                          int64
+		Action                        agentproto.Power
 	}
 	if err := json.Unmarshal(c.Args, &args); err != nil {
 		return nil, err
@@ -94,6 +94,16 @@ func (w *world) do(c operate.Call) (json.RawMessage, error) {
 		delete(w.things, "volume "+args.Volume)
 	case agentproto.MethodSeedWrite:
 		w.things["seed "+args.Volume] = ""
+	case agentproto.MethodShareCreate:
+		w.things["share "+args.Share] = exported(c.Args)
+		reply = map[string]any{"size": 4096}
+	case agentproto.MethodShareUpdate:
+		if _, ok := w.things["share "+args.Share]; !ok {
+			return nil, fault.New(fault.NotFound, "there is no share %s", args.Share)
+		}
+		w.things["share "+args.Share] = exported(c.Args)
+	case agentproto.MethodShareDelete:
+		delete(w.things, "share "+args.Share)
 	case agentproto.MethodSeedDelete:
 		delete(w.things, "seed "+args.Volume)
 	case agentproto.MethodMachineDefine:
@@ -115,6 +125,17 @@ func (w *world) do(c operate.Call) (json.RawMessage, error) {
 	raw, err := json.Marshal(reply)
 	w.answers[c.Request] = raw
 	return raw, err
+}
+
+// exported is how a share stands at its servers once a call is done.
+func exported(args []byte) string {
+	var s agentproto.Share
+	if json.Unmarshal(args, &s) != nil {
+		return ""
+	}
+	s.Former = nil
+	raw, _ := json.Marshal(s)
+	return string(raw)
 }
 
 func (w *world) machines() []agentproto.Machine {
@@ -274,6 +295,7 @@ func (c *cloud) build() {
 		`{"name":"lan-1","cidr":"10.1.0.0/26","gateway":"10.1.0.1","gw_pool":[{"first":"10.1.0.2","last":"10.1.0.5"}]}`)
 	c.must("pool", "CreateStoragePool", map[string]string{"regionId": "eu"}, nil, `{"name":"disks","pool":"dir:disks","agents":["`+string(c.ids["agent"])+`"]}`)
 	c.must("image", "CreateTemplate", map[string]string{"poolId": "pool"}, nil, `{"name":"tiny","source":"file:///images/tiny.img"}`)
+	c.must("ganesha", "CreateStorageNFS", map[string]string{"regionId": "eu"}, nil, `{"name":"ganesha","endpoint":"nfs.eu.example","backends":["192.0.2.1"]}`)
 	c.must("shop", "CreateProject", nil, nil, `{"name":"shop","teams":[],"regions":["`+string(c.ids["eu"])+`"],"root_password":"secret-root"}`)
 }
 
@@ -288,10 +310,13 @@ func komputeBody(name string) string {
 	return `{"name":"` + name + `","vcpus":1,"memory":1073741824,"disk":2147483648,"data_disk":1048576}`
 }
 
+// worked are the kinds that operations work on.
+var worked = []model.Kind{model.KindTemplate, model.KindVolume, model.KindAdapter, model.KindInstance, model.KindKompute, model.KindNFS, model.KindKylo}
+
 // count is how many objects of each tenant's kind there are.
 func (c *cloud) count() map[model.Kind]int {
 	out := map[model.Kind]int{}
-	for _, kind := range []model.Kind{model.KindTemplate, model.KindVolume, model.KindAdapter, model.KindInstance, model.KindKompute} {
+	for _, kind := range worked {
 		out[kind] = c.store.View().Len(kind)
 	}
 	return out
