@@ -1,7 +1,9 @@
 package catalogue
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 
 	"kowabunga/core/access"
 	"kowabunga/core/model"
@@ -88,6 +90,7 @@ var adapter = Kind{
 		str("mac", bitOwn, func(o *model.Adapter) *string { return &o.MAC }, Column, Doc("MAC address; made up when empty")),
 		list("addresses", bitOwn+1, func(o *model.Adapter) *[]string { return &o.Addresses }, Replace, Always, Column, Doc("IPv4 addresses inside the subnet")),
 		boolean("reserved", bitOwn+2, func(o *model.Adapter) *bool { return &o.Reserved }, Always, Doc("whether the MAC may be shared")),
+		owner(func(o *model.Adapter) model.ID { return cmp.Or(o.Kompute, o.Service) }),
 	),
 	Internal: []string{"Subnet", "Kompute", "Service"},
 	Ops: ops(Op{ID: "CreateAdapter", Verb: Create, Method: "POST", Path: "/subnet/{subnetId}/adapter", Request: "Adapter", Response: "Adapter", Status: 201, Access: access.Manage,
@@ -107,6 +110,9 @@ var volume = Kind{
 	Fields: common(func(o *model.Volume) *model.Meta { return &o.Meta },
 		str("type", bitOwn, func(o *model.Volume) *string { return &o.Type }, Required, Immutable, Column, Enum("os", "iso", "raw"), Doc("os disks start as a copy of a template, raw ones empty")),
 		integer("size", bitOwn+1, func(o *model.Volume) *int64 { return &o.Size }, Required, Column, Bytes, Range(0, 1<<60), Doc("bytes; grows only")),
+		origin("pool", model.KindPool, "pool it lies in", func(_ model.View, o *model.Volume) model.ID { return o.Pool }),
+		origin("template", model.KindTemplate, "template it began as", func(_ model.View, o *model.Volume) model.ID { return o.Template }),
+		owner(func(o *model.Volume) model.ID { return o.Kompute }),
 	),
 	Internal: []string{"Project", "Region", "Pool", "Template", "Kompute"},
 	Ops: ops(Op{ID: "CreateProjectRegionVolume", Verb: Create, Method: "POST", Path: "/project/{projectId}/region/{regionId}/volume", Request: "Volume", Response: "Volume", Status: 201, Access: access.Manage,
@@ -139,6 +145,7 @@ var instance = Kind{
 		boolean("uefi", bitOwn+4, func(o *model.Instance) *bool { return &o.UEFI }, Since("0.54.0"), Default(true), Unsaid, Doc(docUEFI)),
 		unless("kmotion_enabled", bitOwn+5, func(o *model.Instance) *bool { return &o.Stays }, Since("0.55.0"), Doc(docKMotion)),
 		reference("kwarantine", bitOwn+6, func(o *model.Instance) *model.ID { return &o.Kwarantine }, model.KindKwarantine, Native, Doc(docKwarantine)),
+		owner(func(o *model.Instance) model.ID { return o.Kompute }),
 	),
 	Internal: []string{"Project", "Zone", "Kaktus", "OS", "Kompute", "Reserved", "Run", "SecretHash"},
 	Ops: ops(Op{ID: "CreateProjectZoneInstance", Verb: Create, Method: "POST", Path: "/project/{projectId}/zone/{zoneId}/instance", Request: "Instance", Response: "Instance", Status: 201, Access: access.Manage},
@@ -167,6 +174,9 @@ var kompute = Kind{
 		boolean("uefi", bitOwn+4, func(o *model.Kompute) *bool { return &o.UEFI }, Since("0.54.0"), Default(true), Unsaid, Doc(docUEFI)),
 		unless("kmotion_enabled", bitOwn+5, func(o *model.Kompute) *bool { return &o.Stays }, Since("0.55.0"), Doc(docKMotion)),
 		reference("kwarantine", bitOwn+6, func(o *model.Kompute) *model.ID { return &o.Kwarantine }, model.KindKwarantine, Native, Doc(docKwarantine)),
+		origin("pool", model.KindPool, "pool of its disks", func(v model.View, o *model.Kompute) model.ID { return systemDisk(v, o).Pool }),
+		origin("template", model.KindTemplate, "template it began as", func(v model.View, o *model.Kompute) model.ID { return systemDisk(v, o).Template }),
+		isPublic(),
 	),
 	Internal: []string{"Project", "Zone", "Instance", "Public"},
 	Ops: ops(Op{ID: "CreateProjectZoneKompute", Verb: Create, Method: "POST", Path: "/project/{projectId}/zone/{zoneId}/kompute", Request: "Kompute", Response: "Kompute", Status: 201, Access: access.Manage,
@@ -195,4 +205,31 @@ func reseeded(schema, path string) Op {
 	op := action("Reseed"+schema, "reseed", "PATCH", "/"+path+"/{"+path+"Id}/reseed", "", access.Manage)
 	op.Native = true
 	return op
+}
+
+// owner names what an object came with and goes with; nothing else makes or removes one that has it.
+func owner[T any](of func(*T) model.ID) Field {
+	return computed("owner", String, func(b []byte, _ model.View, o *T) []byte { return appendString(b, string(of(o))) },
+		func(_ model.View, o *T) bool { return of(o) == "" }, Native, Doc("id of what it came with and goes with, if anything"))
+}
+
+// origin tells in API v2 what a query parameter of the same name said when the object was created.
+func origin[T any](name string, kind model.Kind, doc string, of func(model.View, *T) model.ID) Field {
+	return computed(name, String, func(b []byte, v model.View, o *T) []byte { return appendString(b, string(of(v, o))) },
+		func(v model.View, o *T) bool { return of(v, o) == "" }, Native, Ref(kind), Doc(doc))
+}
+
+func isPublic() Field {
+	return computed("public", Boolean, func(b []byte, _ model.View, o *model.Kompute) []byte { return strconv.AppendBool(b, o.Public) },
+		func(_ model.View, o *model.Kompute) bool { return !o.Public }, Native, Doc("whether it has a public address too"))
+}
+
+// systemDisk is the disk a Kompute starts from; an empty one while there is none.
+func systemDisk(v model.View, o *model.Kompute) *model.Volume {
+	for disk := range model.By[*model.Volume](v, "kompute", o.ID) {
+		if disk.Type == "os" {
+			return disk
+		}
+	}
+	return &model.Volume{}
 }

@@ -38,7 +38,16 @@ func saying(k *catalogue.Kind, op *catalogue.Op) string {
 	if op.Action == "default" {
 		return fmt.Sprintf("Make %s the default of its %s", article(string(k.Name)), op.Params[0].Kind)
 	}
-	return fmt.Sprintf(says[op.Action], k.Plural)
+	said, ok := says[op.Action]
+	switch {
+	case !ok && op.Method == http.MethodGet:
+		said = "Show the " + op.Action + " of %s"
+	case !ok:
+		said = strings.ToUpper(op.Action[:1]) + op.Action[1:] + " %s"
+	case !strings.Contains(said, "%s"):
+		return said
+	}
+	return fmt.Sprintf(said, k.Plural)
 }
 
 func actionCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
@@ -132,8 +141,8 @@ func (c *call) begin(k *catalogue.Kind, p *place, ref, verb, method, below strin
 func figureCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               op.Action + " NAME",
-		Short:             says[op.Action],
-		Long:              says[op.Action] + ".",
+		Short:             saying(k, op),
+		Long:              saying(k, op) + ".",
 		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, op.Action, nameOf(k.Name)),
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNames(k, 1),

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
-	"kowabunga/core/model"
 	"kowabunga/roles/cli/form"
 	"kowabunga/roles/config"
 	"kowabunga/roles/term"
@@ -28,6 +26,8 @@ type fields struct {
 	inputs  map[string]*form.Input // by field name
 	secrets map[string]*string     // files, by field name
 	file    *string
+	sets    *[]string // PATH=VALUE
+	labels  *[]string // KEY=VALUE, or KEY- to take one away
 }
 
 // fieldFlags adds the flags: all writable fields for a creation, those that may change for an update.
@@ -55,7 +55,50 @@ func fieldFlags(cmd *cobra.Command, k *catalogue.Kind, creating bool) *fields {
 	}
 	s.file = cmd.Flags().StringP("file", "f", "", "`FILE`: fields in YAML or JSON, named as in the API (- for standard input); flags win over it")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml", "json")
+	s.sets = cmd.Flags().StringArray("set", nil, "`PATH=VALUE`: one part of a field, such as quotas.memory=8GiB or rules[0].port=80; [+] adds an item; may be repeated")
+	_ = cmd.RegisterFlagCompletionFunc("set", s.completePaths)
+	word := "`KEY=VALUE`: a label; may be repeated"
+	if !creating {
+		word = "`KEY=VALUE`: a label, KEY- takes one away; may be repeated"
+	}
+	s.labels = cmd.Flags().StringArrayP("label", "l", nil, word)
+	_ = cmd.RegisterFlagCompletionFunc("label", cobra.NoFileCompletions)
+	group(cmd, "Fields", "label", "set")
 	return s
+}
+
+// completePaths offers the fields whose parts can be set.
+func (s *fields) completePaths(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for i := range s.kind.Fields {
+		f := &s.kind.Fields[i]
+		if s.inputs[f.Name] == nil {
+			continue
+		}
+		if f.Type != catalogue.Object {
+			out = append(out, f.Name)
+			continue
+		}
+		for j := range f.Fields {
+			out = append(out, f.Name+"."+f.Fields[j].Name)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// given tells whether anything was said about fields.
+func (s *fields) given() bool {
+	for _, in := range s.inputs {
+		if in.Given {
+			return true
+		}
+	}
+	for _, file := range s.secrets {
+		if *file != "" {
+			return true
+		}
+	}
+	return *s.file != "" || len(*s.sets)+len(*s.labels) > 0
 }
 
 // needed tells whether an object cannot be made without the field.
@@ -107,9 +150,10 @@ func inputFlag(cmd *cobra.Command, f *catalogue.Field, creating bool) *form.Inpu
 	return in
 }
 
-// gather reads what was given: the document, then the flags over it, and turns names into ids.
-func (s *fields) gather(c *call) (*form.Document, error) {
-	doc := &form.Document{Values: map[string]any{}, Parents: map[model.Kind]string{}}
+// gather reads what was given: the document, then the flags over it, and turns names into ids. now is the
+// object as it is, nil for a new one.
+func (s *fields) gather(c *call, now map[string]json.RawMessage) (*form.Document, error) {
+	doc := form.New(s.kind)
 	if *s.file != "" {
 		raw, err := readDocument(c.t, *s.file)
 		if err != nil {
@@ -124,6 +168,18 @@ func (s *fields) gather(c *call) (*form.Document, error) {
 			doc.Values[name] = laid(doc.Values[name], in.Value)
 		}
 	}
+	before := map[string]any{}
+	for name, raw := range now {
+		before[name] = form.Decode(raw)
+	}
+	for _, set := range *s.sets {
+		if err := form.Set(s.kind, doc.Values, before, set); err != nil {
+			return nil, term.Usage(err)
+		}
+	}
+	if err := s.label(doc, before[form.Labels]); err != nil {
+		return nil, err
+	}
 	for name, file := range s.secrets {
 		if *file == "" {
 			continue
@@ -137,10 +193,37 @@ func (s *fields) gather(c *call) (*form.Document, error) {
 		}
 		doc.Values[name] = secret
 	}
-	return doc, fault.Wrap(s.resolve(c, doc.Values), fault.Invalid, s.verb+" "+string(s.kind.Name))
+	return doc, fault.Wrap(doc.Refs(c.names.id), fault.Invalid, s.verb+" "+string(s.kind.Name))
 }
 
-// laid lays a structure over another; any other value replaces what was there.
+// label lays the labels of flags over those that there are.
+func (s *fields) label(doc *form.Document, now any) error {
+	if len(*s.labels) == 0 {
+		return nil
+	}
+	all := map[string]any{}
+	if was, ok := now.(map[string]any); ok {
+		maps.Copy(all, was)
+	}
+	if was, ok := doc.Values[form.Labels].(map[string]any); ok {
+		all = maps.Clone(was) // a document has all of them
+	}
+	for _, one := range *s.labels {
+		key, value, ok := strings.Cut(one, "=")
+		switch gone, less := strings.CutSuffix(one, "-"); {
+		case ok && key != "":
+			all[key] = value
+		case less && gone != "" && s.verb == "update":
+			delete(all, gone)
+		default:
+			return term.Usage(fmt.Errorf("--label %s is not of the form KEY=VALUE", one))
+		}
+	}
+	doc.Values[form.Labels] = all
+	return nil
+}
+
+// laid lays a structure over another, at every depth; any other value replaces what was there.
 func laid(before, over any) any {
 	under, both := before.(map[string]any)
 	top, isMap := over.(map[string]any)
@@ -148,61 +231,10 @@ func laid(before, over any) any {
 		return over
 	}
 	out := maps.Clone(under)
-	maps.Copy(out, top)
+	for name, one := range top {
+		out[name] = laid(under[name], one)
+	}
 	return out
-}
-
-// resolve turns the names in references into ids.
-func (s *fields) resolve(c *call, values map[string]any) error {
-	for i := range s.kind.Fields {
-		f := &s.kind.Fields[i]
-		if f.Ref == "" {
-			continue
-		}
-		switch v := values[f.Name].(type) {
-		case string:
-			id, err := c.names.id(f.Ref, v, f.Name)
-			if err != nil {
-				return err
-			}
-			values[f.Name] = id
-		case []any:
-			for j := range v {
-				ref, _ := v[j].(string)
-				id, err := c.names.id(f.Ref, ref, fmt.Sprintf("%s[%d]", f.Name, j))
-				if err != nil {
-					return err
-				}
-				v[j] = id
-			}
-		}
-	}
-	return nil
-}
-
-// body writes the values as JSON in the order of the catalogue.
-func (s *fields) body(values map[string]any) ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	for i := range s.kind.Fields {
-		name := s.kind.Fields[i].Name
-		v, ok := values[name]
-		if !ok {
-			continue
-		}
-		if b.Len() > 1 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, "%q:", name)
-		if err := e.Encode(v); err != nil {
-			return nil, fault.Wrap(err, fault.Internal, "write "+name)
-		}
-		b.Truncate(b.Len() - 1) // the encoder's line end
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
 }
 
 func readDocument(t *term.Terminal, file string) ([]byte, error) {

@@ -30,7 +30,7 @@ func selectionFlags(cmd *cobra.Command, k *catalogue.Kind) *selection {
 		name:    f.String("name", "", "`NAME`: only those with this name"),
 		filters: f.StringArray("filter", nil, "`TEST`: only those that pass: FIELD=VALUE, !=, >=, <= or ~ (a part of it); may be repeated"),
 		label:   f.StringSliceP("label", "l", nil, "`TEST`: only those with the label: KEY=VALUE, KEY!=VALUE, KEY or !KEY; may be repeated"),
-		sort:    f.String("sort", "", "`FIELD`,…: order by these fields, downwards with a dash before it: --sort project,-created"),
+		sort:    f.String("sort", "", "`FIELD,…`: order by these fields, downwards with a dash before it: --sort project,-created"),
 		limit:   f.Uint("limit", 0, "`N`: at most N of them"),
 		asOf:    asOfFlag(cmd),
 	}

@@ -36,7 +36,10 @@ func TestTables(t *testing.T) {
 		kind := string(k.Name)
 		lines := strings.SplitAfter(w.must(kind, "list"), "\n")
 		if len(lines) < 3 {
-			t.Errorf("no %s is listed", kind)
+			if one[kind] != "" {
+				t.Errorf("no %s is listed", kind)
+			}
+			continue
 		}
 		slices.Sort(lines[1 : len(lines)-1]) // ids are drawn, and lists are in their order
 		all.WriteString("$ kowabunga " + kind + " list\n" + steady(strings.Join(lines, "")))

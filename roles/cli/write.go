@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -87,7 +86,7 @@ func createCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	queries := queryFlags(cmd, op)
 	a := writeFlags(cmd, true)
 	return leaf(cmd, k, asObjects, func(c *call, args []string) error {
-		doc, err := s.gather(c)
+		doc, err := s.gather(c, nil)
 		if err != nil {
 			return err
 		}
@@ -106,8 +105,11 @@ func createCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		if err := s.complete(k, doc, q); err != nil {
 			return err
 		}
+		for name, value := range doc.Query {
+			q.Set(name, value)
+		}
 		addQuery(q, queries)
-		body, err := s.body(doc.Values)
+		body, err := form.Body(k, doc.Values)
 		if err != nil {
 			return err
 		}
@@ -155,11 +157,7 @@ func updateCommand(k *catalogue.Kind, _ *catalogue.Op) *cobra.Command {
 	s := fieldFlags(cmd, k, false)
 	a := writeFlags(cmd, true)
 	return leaf(cmd, k, asObjects, func(c *call, args []string) error {
-		doc, err := s.gather(c)
-		if err != nil {
-			return err
-		}
-		if len(doc.Values) == 0 {
+		if !s.given() {
 			return term.Usage(fmt.Errorf("there is nothing to change; name at least one field"))
 		}
 		op := "update " + string(k.Name) + " " + args[0]
@@ -171,10 +169,16 @@ func updateCommand(k *catalogue.Kind, _ *catalogue.Op) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := merge(k, now, doc.Values); err != nil {
+		var current map[string]json.RawMessage
+		if err := now.Decode(op, &current); err != nil {
 			return err
 		}
-		body, err := s.body(doc.Values)
+		doc, err := s.gather(c, current)
+		if err != nil {
+			return err
+		}
+		merge(k, current, doc.Values)
+		body, err := form.Body(k, doc.Values)
 		if err != nil {
 			return err
 		}
@@ -183,35 +187,23 @@ func updateCommand(k *catalogue.Kind, _ *catalogue.Op) *cobra.Command {
 }
 
 // merge adds to the values what a PUT has to repeat so that it stays as it is: fields that are required
-// or mean their default when absent. Secrets are neither, so one that the caller may not see is never
-// overwritten by the empty text he sees instead.
-func merge(k *catalogue.Kind, now *client.Answer, values map[string]any) error {
-	var current map[string]json.RawMessage
-	if err := now.Decode("read the "+string(k.Name), &current); err != nil {
-		return err
-	}
+// or mean their default when absent. A secret that the caller may not see is never overwritten by the
+// empty text he sees instead.
+func merge(k *catalogue.Kind, current map[string]json.RawMessage, values map[string]any) {
 	for i := range k.Fields {
 		f := &k.Fields[i]
 		raw, has := current[f.Name]
-		if !has || f.ReadOnly || f.Secret {
+		if !has || f.ReadOnly || f.Secret && string(raw) == `""` {
 			continue
 		}
 		given, changed := values[f.Name]
-		top, structure := given.(map[string]any)
 		switch {
+		case changed && f.Type == catalogue.Object:
+			values[f.Name] = laid(form.Decode(raw), given)
 		case !changed && (f.Required || f.Replace):
 			values[f.Name] = raw
-		case structure:
-			var under map[string]any
-			d := json.NewDecoder(bytes.NewReader(raw))
-			d.UseNumber()
-			if err := d.Decode(&under); err != nil {
-				return fault.Wrap(err, fault.Internal, "read "+f.Name)
-			}
-			values[f.Name] = laid(under, top)
 		}
 	}
-	return nil
 }
 
 // write sends a creation or a change and shows what came of it.
@@ -264,7 +256,7 @@ func (c *call) rehearse(k *catalogue.Kind, r client.Request, values map[string]a
 			Body   map[string]any `json:"body"`
 		}{r.Method, target, shown})
 	}
-	body, err := (&fields{kind: k}).body(shown)
+	body, err := form.Body(k, shown)
 	if err != nil {
 		return err
 	}

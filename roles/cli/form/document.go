@@ -22,8 +22,25 @@ const MaxDocument = 1 << 20
 
 // Document is a resource as a person wrote it down.
 type Document struct {
-	Values  map[string]any        // by field name; what the server sets itself is left out
+	Kind    *catalogue.Kind
+	Values  map[string]any        // by field name, with Labels among them; what the server sets itself is left out
 	Parents map[model.Kind]string // id or name
+	Query   map[string]string     // parameters of the creation, by their names in the API
+	At      string                // where it stands: "web.yaml, document 2"
+}
+
+// Labels is the name under which the labels of an object stand among its values.
+const Labels = "labels"
+
+// New is an empty document.
+func New(k *catalogue.Kind) *Document {
+	return &Document{Kind: k, Values: map[string]any{}, Parents: map[model.Kind]string{}, Query: map[string]string{}}
+}
+
+// Name is the name of the object, empty when there is none.
+func (d *Document) Name() string {
+	name, _ := d.Values["name"].(string)
+	return name
 }
 
 // meta is what the server adds to an object; a document that began as an answer holds it.
@@ -40,7 +57,15 @@ func ReadDocument(k *catalogue.Kind, raw []byte) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc := &Document{Values: map[string]any{}, Parents: map[model.Kind]string{}}
+	if kind, ok := tree["kind"].(string); ok && kind != string(k.Name) {
+		return nil, fault.Bad("kind", "is %q, but a %s is wanted", kind, k.Name)
+	}
+	return understand(k, tree)
+}
+
+// understand sorts what a document says into fields, places and parameters of a creation.
+func understand(k *catalogue.Kind, tree map[string]any) (*Document, error) {
+	doc := New(k)
 	for name, value := range tree {
 		if parent, ok := parentOf(k, name); ok {
 			ref, isText := value.(string)
@@ -51,21 +76,71 @@ func ReadDocument(k *catalogue.Kind, raw []byte) (*Document, error) {
 			continue
 		}
 		f, ok := k.Field(name)
+		q := parameter(k, name)
+		var err error
 		switch {
+		case q != nil && (!ok || f.ReadOnly):
+			if value != nil && value != "" {
+				doc.Query[q.Name], err = takeParameter(q, value, name)
+			}
+		case name == Labels && !ok:
+			if value != nil {
+				doc.Values[name], err = takeLabels(value)
+			}
 		case !ok && slices.Contains(meta, name):
 		case !ok:
 			return nil, fault.Bad(name, "is no field of a %s%s", k.Name, nearest(k, name))
 		case f.ReadOnly || value == nil:
 		default:
-			if doc.Values[name], err = take(f, value, name); err != nil {
-				return nil, err
+			doc.Values[name], err = take(f, value, name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return doc, nil
+}
+
+// parameter finds the query parameter of a creation that a document's key names, as in the API or as its
+// flag is called, with underscores.
+func parameter(k *catalogue.Kind, name string) *catalogue.Query {
+	for i := range k.Ops {
+		if k.Ops[i].Verb != catalogue.Create {
+			continue
+		}
+		for j := range k.Ops[i].Query {
+			q := &k.Ops[i].Query[j]
+			if name == q.Name || name == ParameterName(q) {
+				return q
 			}
 		}
 	}
-	if kind, ok := tree["kind"].(string); ok && kind != string(k.Name) {
-		return nil, fault.Bad("kind", "is %q, but a %s is wanted", kind, k.Name)
+	return nil
+}
+
+// ParameterName is how documents call a query parameter of a creation.
+func ParameterName(q *catalogue.Query) string {
+	return strings.ReplaceAll(FlagName(q.Name, false), "-", "_")
+}
+
+func takeParameter(q *catalogue.Query, v any, name string) (string, error) {
+	value, err := take(&catalogue.Field{Name: q.Name, Type: q.Type}, v, name)
+	return fmt.Sprint(value), err
+}
+
+func takeLabels(v any) (any, error) {
+	tree, ok := v.(map[string]any)
+	if !ok {
+		return nil, fault.Bad(Labels, "must be words and their values, such as {env: prod}")
 	}
-	return doc, nil
+	for key, value := range tree {
+		text, err := takeScalar(&catalogue.Field{Type: catalogue.String}, value, Labels+"."+key)
+		if err != nil {
+			return nil, err
+		}
+		tree[key] = text
+	}
+	return tree, nil
 }
 
 // decode reads JSON when the text begins like it, for the exact numbers and messages, else YAML.
@@ -114,9 +189,16 @@ func parentOf(k *catalogue.Kind, name string) (model.Kind, bool) {
 }
 
 func nearest(k *catalogue.Kind, name string) string {
-	known := names(k.Fields)
+	known := append(names(k.Fields), Labels)
 	for i := range k.Parents {
 		known = append(known, string(k.Parents[i].Kind))
+	}
+	for i := range k.Ops {
+		for j := range k.Ops[i].Query {
+			if k.Ops[i].Verb == catalogue.Create {
+				known = append(known, ParameterName(&k.Ops[i].Query[j]))
+			}
+		}
 	}
 	if near := config.Nearest(name, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
@@ -129,6 +211,9 @@ func take(f *catalogue.Field, v any, path string) (any, error) {
 	switch f.Type {
 	case catalogue.Array:
 		items, ok := v.([]any)
+		if !ok && f.Single {
+			items, ok = []any{v}, true
+		}
 		if !ok {
 			return nil, fault.Bad(path, "must be a list")
 		}
@@ -166,6 +251,9 @@ func takeObject(fields []catalogue.Field, v any, path string) (any, error) {
 	out := map[string]any{}
 	for name, value := range tree {
 		sub := find(fields, name)
+		if sub != nil && (sub.ReadOnly || value == nil) {
+			continue
+		}
 		if sub == nil {
 			return nil, fault.Bad(path+"."+name, "is unknown; there are %s", strings.Join(names(fields), ", "))
 		}

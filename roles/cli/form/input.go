@@ -2,6 +2,7 @@ package form
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"kowabunga/core/catalogue"
@@ -69,12 +70,17 @@ func Word(f *catalogue.Field) string {
 	case catalogue.Date:
 		return "YYYY-MM-DD"
 	case catalogue.Object:
+		if Deep(f.Fields) {
+			return "JSON"
+		}
 		return pairs(f.Fields)
 	case catalogue.Array:
 		switch {
-		case f.Items == catalogue.Object && isRange(f.Fields):
+		case f.Items == catalogue.Object && Deep(f.Fields):
+			return "JSON"
+		case f.Items == catalogue.Object && IsRange(f.Fields):
 			return "FIRST-LAST,…"
-		case f.Items == catalogue.Object && isPair(f.Fields):
+		case f.Items == catalogue.Object && IsPair(f.Fields):
 			return "KEY=VALUE"
 		case f.Items == catalogue.Object:
 			return pairs(f.Fields)
@@ -84,9 +90,17 @@ func Word(f *catalogue.Field) string {
 	return "TEXT"
 }
 
+// Deep tells whether a structure has structures in it, which nobody writes as pairs.
+func Deep(fields []catalogue.Field) bool {
+	return slices.ContainsFunc(fields, func(f catalogue.Field) bool { return f.Type == catalogue.Object || f.Items == catalogue.Object })
+}
+
 func pairs(fields []catalogue.Field) string {
 	var out []string
 	for i := range fields {
+		if fields[i].ReadOnly {
+			continue
+		}
 		out = append(out, fields[i].Name+"="+Word(&fields[i]))
 	}
 	return strings.Join(out, ",")

@@ -39,8 +39,12 @@ func FlagName(name string, secret bool) string {
 
 // Parse reads the text of one flag value into the field's value. Lists are separated by commas, with
 // quotes around an item that holds one; structures are name=value pairs separated by commas; ranges are
-// FIRST-LAST or one address; pairs of key and value are KEY=VALUE. An empty text is an empty list.
+// FIRST-LAST or one address; pairs of key and value are KEY=VALUE. An empty text is an empty list. A
+// structure, or a list of them, may be JSON instead.
 func Parse(f *catalogue.Field, text string) (any, error) {
+	if structured := f.Type == catalogue.Object || f.Type == catalogue.Array && f.Items == catalogue.Object; structured && looksJSON(text) {
+		return parseJSON(f, text)
+	}
 	switch f.Type {
 	case catalogue.Array:
 		return parseList(f, text)
@@ -48,6 +52,22 @@ func Parse(f *catalogue.Field, text string) (any, error) {
 		return parseObject(f.Fields, text)
 	}
 	return parseScalar(f, text)
+}
+
+func looksJSON(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")
+}
+
+func parseJSON(f *catalogue.Field, text string) (any, error) {
+	values, err := decodeJSON([]byte(text))
+	if err != nil || len(values) != 1 {
+		return nil, fmt.Errorf("begins like JSON and is none")
+	}
+	if one, isObject := values[0].(map[string]any); isObject && f.Type == catalogue.Array {
+		values[0] = []any{one}
+	}
+	return take(f, values[0], f.Name)
 }
 
 func parseScalar(f *catalogue.Field, text string) (any, error) {
@@ -116,7 +136,7 @@ func parseList(f *catalogue.Field, text string) (any, error) {
 	if strings.TrimSpace(text) == "" {
 		return out, nil
 	}
-	if f.Items == catalogue.Object && !isRange(f.Fields) {
+	if f.Items == catalogue.Object && !IsRange(f.Fields) {
 		item, err := parseItem(f, text)
 		return append(out, item), err
 	}
@@ -138,7 +158,7 @@ func parseItem(f *catalogue.Field, text string) (any, error) {
 	switch {
 	case f.Items != catalogue.Object:
 		return parseScalar(&catalogue.Field{Type: f.Items}, text)
-	case isRange(f.Fields):
+	case IsRange(f.Fields):
 		first, last, two := strings.Cut(text, "-")
 		first, last = strings.TrimSpace(first), strings.TrimSpace(last)
 		if !two {
@@ -148,7 +168,7 @@ func parseItem(f *catalogue.Field, text string) (any, error) {
 			return nil, fmt.Errorf("must be of the form FIRST-LAST, such as 10.0.0.1-10.0.0.9")
 		}
 		return map[string]any{"first": first, "last": last}, nil
-	case isPair(f.Fields):
+	case IsPair(f.Fields):
 		key, value, two := strings.Cut(text, "=")
 		if !two || key == "" {
 			return nil, fmt.Errorf("must be of the form KEY=VALUE")
@@ -198,11 +218,13 @@ func split(text string) ([]string, error) {
 	return parts, nil
 }
 
-func isRange(fields []catalogue.Field) bool {
+// IsRange tells whether a structure is a first and a last address, written FIRST-LAST.
+func IsRange(fields []catalogue.Field) bool {
 	return len(fields) == 2 && fields[0].Name == "first" && fields[1].Name == "last"
 }
 
-func isPair(fields []catalogue.Field) bool {
+// IsPair tells whether a structure is a key with a value, written KEY=VALUE.
+func IsPair(fields []catalogue.Field) bool {
 	return len(fields) == 2 && fields[0].Name == "key" && fields[1].Name == "value"
 }
 

@@ -44,7 +44,7 @@ func show(f *catalogue.Field, v any, name Namer) string {
 		parts := make([]string, 0, len(v))
 		for _, one := range v {
 			text := show(&item, one, name)
-			if f.Items != catalogue.Object || isRange(f.Fields) {
+			if f.Items != catalogue.Object || IsRange(f.Fields) {
 				text = quote(text)
 			}
 			parts = append(parts, text)
@@ -74,11 +74,11 @@ func show(f *catalogue.Field, v any, name Namer) string {
 func showObject(f *catalogue.Field, v map[string]any, name Namer) string {
 	text := func(key string) string { s, _ := v[key].(string); return s }
 	switch {
-	case isRange(f.Fields) && text("first") == text("last"):
+	case IsRange(f.Fields) && text("first") == text("last"):
 		return text("first")
-	case isRange(f.Fields):
+	case IsRange(f.Fields):
 		return text("first") + "-" + text("last")
-	case isPair(f.Fields):
+	case IsPair(f.Fields):
 		return text("key") + "=" + text("value")
 	}
 	var parts []string
