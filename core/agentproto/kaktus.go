@@ -122,8 +122,9 @@ type Machine struct {
 	Memory  int64      `json:"memory"` // bytes
 	Disks   []Disk     `json:"disks"`  // in guest order: vda, vdb, ...
 	Seed    *VolumeRef `json:"seed,omitempty"`
-	NICs    []NIC      `json:"nics"` // in guest order
-	Run     bool       `json:"run"`  // should run: the agent starts it again when its host boots
+	NICs    []NIC      `json:"nics"`           // in guest order
+	Run     bool       `json:"run"`            // should run: the agent starts it again when its host boots
+	UEFI    bool       `json:"uefi,omitempty"` // start by UEFI where the host has such firmware; absent: by BIOS
 }
 
 // Disk is a disk of a machine.
@@ -169,7 +170,17 @@ type MachineStatus struct {
 	Run    bool   `json:"run"`
 	Known  bool   `json:"known"`           // false: no such domain here
 	Accel  string `json:"accel,omitempty"` // "kvm" or "tcg"
+	// Firmware it is defined with, "uefi" or "bios"; empty where the agent cannot tell. Note says why that
+	// is not what was asked for.
+	Firmware string `json:"firmware,omitempty"`
+	Note     string `json:"note,omitempty"`
 }
+
+// The firmwares of machines.
+const (
+	FirmwareBIOS = "bios"
+	FirmwareUEFI = "uefi"
+)
 
 // The states of API v1's InstanceState.
 const (

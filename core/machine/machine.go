@@ -49,7 +49,7 @@ func DiskAgents(v model.View, kaktus, pool model.ID) []model.ID {
 func Definition(v model.View, o *model.Instance) (agentproto.Machine, error) {
 	m := agentproto.Machine{
 		MachineRef: agentproto.MachineRef{Machine: string(o.ID)},
-		Name:       o.Name, Project: string(o.Project), OS: o.OS, VCPUs: o.VCPUs, Memory: o.Memory, Run: o.Run,
+		Name:       o.Name, Project: string(o.Project), OS: o.OS, VCPUs: o.VCPUs, Memory: o.Memory, Run: o.Run, UEFI: o.UEFI,
 	}
 	for _, id := range o.Volumes {
 		d, ok := model.Find[*model.Volume](v, id)

@@ -25,6 +25,7 @@ type Config struct {
 	Socket     string // of libvirt
 	ConsoleDir string // empty: Dir/console
 	Accel      string // "auto", "kvm" or "tcg"
+	Firmware   string // "auto" or "bios"
 
 	Pools    map[string]string // directory by pool name
 	Import   Import
@@ -77,6 +78,11 @@ func (c Config) check() error {
 	case "", compute.AccelAuto, compute.AccelKVM, compute.AccelTCG:
 	default:
 		return fault.Bad("accel", "%.32q is not known; auto, kvm and tcg are", c.Accel)
+	}
+	switch c.Firmware {
+	case "", compute.FirmwareAuto, compute.FirmwareBIOS:
+	default:
+		return fault.Bad("firmware", "%.32q is not known; auto and bios are", c.Firmware)
 	}
 	return loopback(c.Listen)
 }

@@ -102,7 +102,7 @@ func (k *kaktus) assemble() error {
 		return err
 	}
 	if k.host, err = compute.New(compute.Config{
-		Socket: cfg.Socket, StateDir: cfg.Dir, ConsoleDir: cfg.console(), Accel: k.accel, Grace: cfg.Grace, Log: k.log,
+		Socket: cfg.Socket, StateDir: cfg.Dir, ConsoleDir: cfg.console(), Accel: k.accel, Firmware: cfg.Firmware, Grace: cfg.Grace, Log: k.log,
 		Disk: k.store.Locate, Seed: k.store.LocateSeed,
 		Report: func(st agentproto.MachineStatus) { k.agent.Event(agentproto.EventMachine, st.Machine, st) },
 	}); err != nil {

@@ -181,6 +181,7 @@ func (s *sandbox) hostDaemon(ctx context.Context) (daemon, error) {
 		return daemon{}, fault.Wrap(err, fault.Unavailable, "make the pool's directory")
 	}
 	_, err := run(ctx, "kaktus", "join", "--dir", s.kaktus(), "--url", s.url(), "--id", s.ids.agent, "--key-file", s.agentKey(), "--ca-file", s.ca(),
-		"--libvirt-socket", s.socket(), "--pools", poolName+".path="+s.pool(), "--import-dirs", s.images())
+		"--libvirt-socket", s.socket(), "--firmware", "bios", // as its image needs it
+		"--pools", poolName+".path="+s.pool(), "--import-dirs", s.images())
 	return s.kaktusDaemon(), err
 }

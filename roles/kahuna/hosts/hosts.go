@@ -284,6 +284,9 @@ func (k *Keeper) State(ctx context.Context, instance model.ID) (string, string, 
 	if !status.Known {
 		return agentproto.StateNone, "the host does not have this machine", nil
 	}
+	if status.Note != "" {
+		status.Reason += "; " + status.Note
+	}
 	return status.State, status.Reason, nil
 }
 

@@ -20,6 +20,8 @@ type record struct {
 	Run     bool               `json:"run"` // should run
 	Ran     bool               `json:"ran"` // was started since it was last told to stop
 	Cut     bool               `json:"cut"` // the host ended its QEMU by a signal
+	UEFI    bool               `json:"uefi,omitempty"`
+	Note    string             `json:"note,omitempty"` // why it does not have the firmware it asked for
 }
 
 // book is the records of all machines, in memory and on disk. A change is on disk before it counts.

@@ -47,6 +47,7 @@ type plan struct {
 	arch    string // of the host, as uname calls it
 	accel   string // "kvm" or "tcg"
 	console string // file that the serial console is logged to
+	uefi    bool   // start by UEFI; machines of other architectures than x86_64 always do
 }
 
 func checkMachine(m agentproto.Machine) error {
@@ -118,8 +119,13 @@ func (p plan) definition() (string, error) {
 
 func (p plan) boot() *libvirtxml.DomainOS {
 	kind := &libvirtxml.DomainOSType{Arch: p.arch, Type: "hvm", Machine: "q35"}
-	if p.arch == "x86_64" {
+	if p.arch == "x86_64" && !p.uefi {
 		return &libvirtxml.DomainOS{Type: kind}
+	}
+	if p.arch == "x86_64" {
+		// Without secure boot: images may have loaders and kernels that nobody signed.
+		return &libvirtxml.DomainOS{Type: kind, Firmware: "efi", FirmwareInfo: &libvirtxml.DomainOSFirmwareInfo{
+			Features: []libvirtxml.DomainOSFirmwareFeature{{Enabled: "no", Name: "secure-boot"}}}}
 	}
 	kind.Machine = "virt" // has no BIOS
 	return &libvirtxml.DomainOS{Type: kind, Firmware: "efi"}

@@ -53,9 +53,10 @@ func planOf(m agentproto.Machine) plan {
 }
 
 func TestDefinitionGolden(t *testing.T) {
-	windows, emulated, arm := planOf(machine(1, 1)), planOf(machine(1, 1)), planOf(machine(1, 1))
+	windows, emulated, arm, uefi := planOf(machine(1, 1)), planOf(machine(1, 1)), planOf(machine(1, 1)), planOf(machine(1, 1))
+	uefi.uefi = true
 	windows.machine.OS, emulated.accel, arm.arch = "windows", AccelTCG, "aarch64"
-	for name, p := range map[string]plan{"linux": planOf(machine(2, 2)), "windows": windows, "emulated": emulated, "arm": arm} {
+	for name, p := range map[string]plan{"linux": planOf(machine(2, 2)), "windows": windows, "emulated": emulated, "arm": arm, "uefi": uefi} {
 		got, err := p.definition()
 		if err != nil {
 			t.Fatal(err)

@@ -22,6 +22,7 @@ type Config struct {
 	StateDir   string // records of the machines: StateDir/machines
 	ConsoleDir string // logs of the serial consoles; QEMU's user must be able to pass through it
 	Accel      Accel  // what Probe found
+	Firmware   string // FirmwareAuto, also when empty, or FirmwareBIOS
 	Log        *slog.Logger
 
 	// Where the disks and configuration disks of machines are.

@@ -46,13 +46,20 @@ func (h *Host) Define(ctx context.Context, m agentproto.Machine) (agentproto.Mac
 		}
 		p.seed = &where
 	}
+	uefi, note, err := h.uefi(ctx, m)
+	if err != nil {
+		return absent(m.Machine), err
+	}
+	if p.uefi = uefi; note != "" {
+		h.log.Warn("machine asked for UEFI", "machine", m.Machine, "note", note)
+	}
 	text, err := p.definition()
 	if err != nil {
 		return absent(m.Machine), fault.Wrap(err, fault.Internal, op)
 	}
 	// The record comes first: a domain without one would be nobody's after a crash.
 	before, _ := h.book.get(m.Machine)
-	if err := h.book.put(record{Machine: m, Accel: p.accel, Run: m.Run, Ran: before.Ran, Cut: before.Cut}); err != nil {
+	if err := h.book.put(record{Machine: m, Accel: p.accel, Run: m.Run, Ran: before.Ran, Cut: before.Cut, UEFI: uefi, Note: note}); err != nil {
 		return absent(m.Machine), err
 	}
 	err = h.conn.do(ctx, op, func(lv *libvirt.Libvirt) error {

@@ -61,7 +61,7 @@ func (h *Host) status(id string, state, reason int32) agentproto.MachineStatus {
 		st.Reason = names[reason]
 	}
 	if r, ok := h.book.get(id); ok {
-		st.Run, st.Accel = r.Run, r.Accel
+		st.Run, st.Accel, st.Firmware, st.Note = r.Run, r.Accel, r.firmware(), r.Note
 	}
 	return st
 }
