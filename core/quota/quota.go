@@ -1,7 +1,8 @@
 // Package quota counts what a project uses and says whether it may use more.
 //
-// Nothing is kept: usage is the sum over the project's machines and disks, found by index in the same
-// view the decision is made on, so it cannot drift and a refused request leaves nothing to give back.
+// Nothing is kept: usage is the sum over the project's machines, the nodes of its services, its disks and
+// its shares, found by index in the same view the decision is made on, so it cannot drift and a refused
+// request leaves nothing to give back.
 // Whatever is being created or deleted counts as long as its object exists.
 package quota
 
@@ -16,8 +17,9 @@ import (
 	"kowabunga/core/trace"
 )
 
-// Usage is what the project's machines and volumes take. Machines whose shape is being changed count
-// with the larger one. Sums that would leave the range of int64 stay at its end.
+// Usage is what the project takes. A node of a Kawaii or Konvey counts as an instance of its shape, a
+// Kylo as the bytes its files take, as last reported. Machines whose shape is being changed count with
+// the larger one. Sums that would leave the range of int64 stay at its end.
 func Usage(v model.View, project model.ID) model.Resources {
 	var used model.Resources
 	for machine := range model.By[*model.Instance](v, "project", project) {
@@ -26,8 +28,16 @@ func Usage(v model.View, project model.ID) model.Resources {
 		used.Memory = plus(used.Memory, taken.Memory)
 		used.Instances++
 	}
+	for node := range model.By[*model.Node](v, "project", project) {
+		used.VCPUs = plus(used.VCPUs, node.Shape.VCPUs)
+		used.Memory = plus(used.Memory, node.Shape.Memory)
+		used.Instances++
+	}
 	for volume := range model.By[*model.Volume](v, "project", project) {
 		used.Storage = plus(used.Storage, volume.Size)
+	}
+	for share := range model.By[*model.Kylo](v, "project", project) {
+		used.Storage = plus(used.Storage, share.Size)
 	}
 	return used
 }

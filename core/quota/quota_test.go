@@ -74,6 +74,22 @@ func TestUsageCountsEverythingThatExists(t *testing.T) {
 	}
 }
 
+// The nodes of gateways and load balancers are machines, and what lies in shares takes room.
+func TestServicesAndSharesCount(t *testing.T) {
+	v := world(t, model.Resources{Instances: 2, Storage: 20})
+	put(t, v, machine(100, shop, 1, 10), volume(200, shop, 5),
+		&model.Node{Meta: meta(300), Project: id(shop), Zone: id(zone), Kaktus: id(host), Shape: model.Shape{VCPUs: 1, Memory: 7}},
+		&model.NFS{Meta: meta(15), Region: id(region)},
+		&model.Kylo{Meta: meta(400), Project: id(shop), Region: id(region), NFS: id(15), ExportID: 100, Size: 11})
+	want := model.Resources{VCPUs: 2, Memory: 17, Storage: 16, Instances: 2}
+	if got := quota.Usage(v, id(shop)); got != want {
+		t.Errorf("usage %+v, want %+v", got, want)
+	}
+	if err := quota.Check(v, id(shop), model.Resources{Instances: 1, Storage: 5}, nil); !fault.Is(err, fault.Exhausted) {
+		t.Errorf("more than the quota: %v", err)
+	}
+}
+
 func TestCheckAtTheLimit(t *testing.T) {
 	const gib = 1 << 30
 	limits := model.Resources{VCPUs: 4, Memory: 8 * gib, Storage: 100 * gib, Instances: 2}

@@ -38,6 +38,10 @@ func (a *API) handlerV1(op *catalogue.Op) func(*call) error {
 		return a.caps(op)
 	case op.Action == "state" && readable(op):
 		return a.state(op)
+	case op.Action == "cost":
+		return a.costV1(op)
+	case op.Action == "usage":
+		return a.usageV1(op)
 	case op.Action == "password":
 		return a.setPassword(op)
 	case op.Action == "token":

@@ -131,6 +131,10 @@ func (r *resource) handler(op *catalogue.Op) func(*call) error {
 		return r.caps
 	case op.Action == "state":
 		return r.state
+	case op.Action == "cost":
+		return r.cost
+	case op.Action == "usage":
+		return r.usage
 	case op.Action == "password":
 		return r.password
 	}

@@ -29,6 +29,13 @@ func schemasOf(version catalogue.Version) Object {
 	out["KaktusCaps"] = object("what a host last reported", Object{"cpu": ref("KaktusCPU"), "memory": integer}, "cpu", "memory")
 	out["InstanceState"] = object("how a machine is", Object{"state": Object{"type": "string", "description": "as its host says",
 		"examples": []any{"Running", "Shutoff"}}, "reason": text("why, possibly empty")}, "state", "reason")
+	if version == catalogue.V2 {
+		costs := Object{"type": "array", "items": ref("Cost"), "description": "by currency, the largest first; empty for what is free"}
+		out["ProjectCost"] = object("what a project costs a month", Object{"price": Object{"type": "number"}, "currency": text("the one that most is paid in"), "costs": costs,
+			"kinds":     Object{"type": "array", "items": object("what a kind costs", Object{"kind": text("kind"), "costs": costs}, "kind", "costs")},
+			"resources": Object{"type": "array", "items": object("what a resource costs", Object{"kind": text("kind"), "id": text("id"), "name": text("name"), "costs": costs}, "kind", "id", "name", "costs")}},
+			"price", "currency", "costs", "kinds", "resources")
+	}
 	out["Password"] = object("a new password", Object{"value": Object{"type": "string", "writeOnly": true}}, "value")
 	if version == catalogue.V1 {
 		out["UserCredentials"] = object("what a login sends and is answered", Object{"email": text("address of the account"),

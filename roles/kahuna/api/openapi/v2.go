@@ -93,6 +93,8 @@ func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
 		responses["204"] = Object{"description": "deleted"}
 	case op.Verb == catalogue.Action && op.Action == "token":
 		responses["200"] = success("the key, shown this once", "Key")
+	case op.Action == "cost":
+		responses["200"] = success("done", "ProjectCost")
 	case op.Response == "":
 		responses["200"], responses["204"] = success("done", k.Schema), Object{"description": "done"}
 	default:
