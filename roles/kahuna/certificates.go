@@ -1,6 +1,7 @@
 package kahuna
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"net"
@@ -9,13 +10,15 @@ import (
 	"time"
 
 	"kowabunga/core/fault"
+	"kowabunga/roles/kahuna/acme"
 	"kowabunga/roles/kahuna/localca"
 )
 
 // certificates gives the server's certificate, read anew on reload.
 type certificates struct {
-	cfg *Config
-	ca  *localca.Authority
+	cfg  *Config
+	ca   *localca.Authority
+	acme *acme.Authority // set before the first handshake
 
 	mu    sync.Mutex
 	given *tls.Certificate
@@ -25,6 +28,9 @@ func newCertificates(cfg *Config) (*certificates, error) {
 	c := &certificates{cfg: cfg}
 	if cfg.TLSCert != "" {
 		return c, c.reload()
+	}
+	if cfg.ACME.Name != "" {
+		return c, nil
 	}
 	ca, err := localca.Open(cfg.tls(), cfg.names(), time.Now)
 	c.ca = ca
@@ -64,6 +70,9 @@ func (c *certificates) reload() error {
 }
 
 func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if c.acme != nil {
+		return c.acme.GetCertificate(hello)
+	}
 	if c.ca != nil {
 		return c.ca.GetCertificate(hello)
 	}
@@ -79,4 +88,25 @@ func (c *certificates) authority() string {
 		return ""
 	}
 	return base64.StdEncoding.EncodeToString(c.ca.DER())
+}
+
+// certify begins to look after the public name's certificate. A restored copy shows the one it has.
+func (s *Server) certify(ctx context.Context) {
+	if s.tls == nil || s.tls.acme == nil {
+		return
+	}
+	begin := s.tls.acme.Manage
+	if s.drill {
+		begin = s.tls.acme.Load
+	}
+	if err := begin(ctx); err != nil {
+		s.log.Error("there is no certificate", "name", s.cfg.ACME.Name, "error", err)
+	}
+}
+
+// close ends what certify began.
+func (c *certificates) close() {
+	if c != nil && c.acme != nil {
+		c.acme.Close()
+	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/roles/config"
+	"kowabunga/roles/kahuna/acme"
 )
 
 // DefaultDir is where a Kahuna lives unless told otherwise.
@@ -29,6 +30,8 @@ type Config struct {
 	PlainHTTP     bool   // no TLS: behind a proxy, or on loopback
 	TLSCert       string // PEM files; without them the local CA makes a certificate
 	TLSKey        string
+	ACME          ACME
+	HTTPListen    string // where plain HTTP is answered for the public name; empty for nowhere
 	MetricsListen string // loopback address for /metrics and health without credentials; empty for none
 	Mail          string // "file:DIR"
 	MailFrom      string
@@ -54,6 +57,12 @@ func (c *Config) set() *config.Set {
 	s.Bool(&c.PlainHTTP, "plain-http", false, "serve without TLS: on loopback, or behind a proxy that does TLS")
 	s.Path(&c.TLSCert, "tls-cert", "", "certificate chain, PEM; a local CA makes one when empty")
 	s.Path(&c.TLSKey, "tls-key", "", "private key of the certificate, PEM")
+	s.String(&c.ACME.Name, "acme.name", "", "public DNS name to get a certificate for")
+	s.URL(&c.ACME.Directory, "acme.directory", acme.LetsEncrypt, "directory of the authority to get it from (RFC 8555)", "https")
+	s.String(&c.ACME.Email, "acme.email", "", "address the authority may write to")
+	s.Bool(&c.ACME.Agree, "acme.agree", false, "agree to the authority's terms of service")
+	s.Path(&c.ACME.Roots, "acme.roots", "", "roots to trust for the directory, PEM; the system's when empty")
+	s.Address(&c.HTTPListen, "http-listen", ":80", "address of plain HTTP for the public name: the authority's challenges, and the way to https; empty for none")
 	s.Address(&c.MetricsListen, "metrics-listen", "", "loopback address for /metrics, /healthz and /readyz without credentials")
 	s.String(&c.Mail, "mail", "", "where mail goes: file:DIR writes one .eml per letter")
 	s.String(&c.MailFrom, "mail-from", "Kowabunga <kowabunga@localhost>", "sender of mail")
@@ -72,6 +81,9 @@ func (c *Config) set() *config.Set {
 		}
 		if c.PlainHTTP && c.TLSCert != "" {
 			return fault.Bad("plain-http", "contradicts tls-cert")
+		}
+		if err := c.checkACME(); err != nil {
+			return err
 		}
 		if c.MetricsListen != "" && !loopback(c.MetricsListen) {
 			return fault.Bad("metrics-listen", "%q is not a loopback address; others read /metrics with an API key", c.MetricsListen)

@@ -15,6 +15,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/metadata"
+	"kowabunga/roles/kahuna/acme"
 )
 
 // listener is a socket with the server that answers on it.
@@ -23,13 +24,15 @@ type listener struct {
 	server *http.Server
 }
 
-// listen opens the sockets: the public one first, then the local one, then the one for metrics.
+// listen opens the sockets: the public one first, then the one that sends to it, the local one and the one
+// for metrics.
 func (s *Server) listen() ([]listener, error) {
 	var out []listener
 	fail := func(err error, what string) ([]listener, error) {
 		for _, l := range out {
 			_ = l.Close()
 		}
+		s.tls.close()
 		return nil, fault.Wrap(err, fault.Unavailable, what)
 	}
 	public, err := net.Listen("tcp", s.cfg.Listen)
@@ -40,7 +43,22 @@ func (s *Server) listen() ([]listener, error) {
 	out = append(out, listener{public, server})
 	if !s.cfg.PlainHTTP {
 		// HTTP/2 has no place for the upgrade that agents ask for.
-		out[0].Listener = tls.NewListener(public, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.tls.get, NextProtos: []string{"http/1.1"}})
+		protocols := []string{"http/1.1"}
+		if s.cfg.ACME.Name != "" {
+			plain, err := s.listenHTTP()
+			if err != nil {
+				return fail(err, "listen on "+s.cfg.HTTPListen+" (http-listen)")
+			}
+			if s.tls.acme, err = s.authority(plain, public); err != nil {
+				return fail(err, "prepare the certificate of "+s.cfg.ACME.Name)
+			}
+			protocols = append(protocols, acme.Protocol)
+			if plain != nil {
+				s.plain = plain.Addr()
+				out = append(out, listener{plain, s.api.Server(s.tls.acme.Handler(s.cfg.publicURL()))})
+			}
+		}
+		out[0].Listener = tls.NewListener(public, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.tls.get, NextProtos: protocols})
 	} else if !loopback(s.cfg.Listen) {
 		s.log.Warn("serving without TLS on an address that others can reach; put a proxy with TLS before it", "listen", s.cfg.Listen)
 	}

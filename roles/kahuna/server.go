@@ -56,6 +56,7 @@ type Server struct {
 	drill    bool // a restored copy that was not promoted: it shows everything and changes nothing
 	started  time.Time
 	address  net.Addr // of the public listener, once Run has opened it
+	plain    net.Addr // of the one for plain HTTP, where there is one
 	calls    sync.WaitGroup
 	drain    time.Duration // for answers under way when it stops
 }
@@ -155,7 +156,12 @@ func (c *Config) publicURL() string {
 	if err != nil {
 		return ""
 	}
-	if host == "" || host == "0.0.0.0" || host == "::" {
+	switch {
+	case c.ACME.Name != "":
+		if host = strings.ToLower(c.ACME.Name); port == "443" {
+			return scheme + "://" + host
+		}
+	case host == "" || host == "0.0.0.0" || host == "::":
 		host, _ = os.Hostname()
 	}
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
@@ -189,6 +195,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	for _, l := range listeners {
 		go func() { failed <- l.server.Serve(l.Listener) }()
 	}
+	s.certify(work)
 	s.ready.Store(true)
 	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", s.address.String(), "dir", s.cfg.Dir, "epoch", s.store.Epoch().String())
 	notify("READY=1")
@@ -223,6 +230,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 		s.log.Warn("some agents were not told", "error", e)
 	}
 	background.Wait()
+	s.tls.close()
 	s.calls.Wait()
 	if e := s.store.Close(); e != nil {
 		err = errors.Join(err, e)
