@@ -37,6 +37,13 @@ func (s *Store) Update(ctx context.Context, cause Cause, f func(model.Draft) err
 	return s.submit(&job{ctx: ctx, cause: cause, f: f, done: make(chan answer, 1)})
 }
 
+// Try runs f on a draft of the published state that nobody else sees and that is dropped afterwards:
+// nothing is written, and no writer waits. What f returns is returned.
+func (s *Store) Try(f func(model.Draft) error) error {
+	now := s.published.Load()
+	return f(now.root.EditAt(now.state.Index+1, stamp(s.opts.Now(), now.state.Time)))
+}
+
 // Trim cuts the journal to what Options.Retention keeps. Each commit cuts a little, too; this is for
 // times without any.
 func (s *Store) Trim(ctx context.Context) error {

@@ -93,6 +93,7 @@ func Reshape(v model.View, old, shaped *model.Instance, grace time.Duration) ([]
 	stop := operation.Step{Name: "shut the machine down",
 		Do: to.Call(agentproto.MethodMachinePower, margin+grace.Milliseconds(), power(old, agentproto.PowerShutdown, grace))}
 	if old.Run {
+		stop.Halts = "machine " + old.Name + " is shut down and started again"
 		stop.Undo = to.Call(agentproto.MethodMachinePower, quick, power(old, agentproto.PowerStart, 0))
 	}
 	steps := []operation.Step{stop, {Name: "define machine",
@@ -115,6 +116,9 @@ func Demolish(v model.View, o *model.Instance) ([]operation.Step, error) {
 	}
 	steps := []operation.Step{{Name: "remove machine",
 		Do: to.Call(agentproto.MethodMachineDelete, quick, definition.MachineRef)}}
+	if o.Run {
+		steps[0].Halts = "machine " + o.Name + " is switched off and removed"
+	}
 	if definition.Seed != nil {
 		steps = append(steps, operation.Step{Name: "remove configuration disk",
 			Do: to.Call(agentproto.MethodSeedDelete, quick, *definition.Seed)})
@@ -130,10 +134,20 @@ func Act(v model.View, o *model.Instance, action agentproto.Power, grace time.Du
 	if action == agentproto.PowerShutdown || action == agentproto.PowerReboot {
 		timeout = margin + grace.Milliseconds()
 	}
-	return operation.Step{Name: string(action) + " machine",
+	step := operation.Step{Name: string(action) + " machine",
 		Do:   to.Call(agentproto.MethodMachinePower, timeout, power(o, action, grace)),
 		Undo: to.Call(agentproto.MethodMachineState, quick, agentproto.MachineRef{Machine: string(o.ID)}),
-	}, to.Reached("the machine's host")
+	}
+	if how := halting[action]; o.Run && how != "" {
+		step.Halts = "machine " + o.Name + " is " + how
+	}
+	return step, to.Reached("the machine's host")
+}
+
+// halting says what the power actions that make a running machine stand still do to it.
+var halting = map[agentproto.Power]string{
+	agentproto.PowerShutdown: "shut down", agentproto.PowerStop: "switched off", agentproto.PowerReboot: "started anew",
+	agentproto.PowerReset: "reset", agentproto.PowerSuspend: "suspended",
 }
 
 func power(o *model.Instance, action agentproto.Power, grace time.Duration) agentproto.MachinePower {

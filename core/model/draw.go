@@ -14,6 +14,8 @@ type Draw struct {
 	seed [32]byte
 	at   time.Time
 	n    uint64
+
+	drawn []string
 }
 
 // NewDraw makes a source from 32 bytes of cryptographic chance and the time that ids shall carry.
@@ -30,13 +32,22 @@ func (d *Draw) block() [32]byte {
 // ID draws an id.
 func (d *Draw) ID() ID {
 	b := d.block()
-	return MakeID(d.at, [8]byte(b[:8]))
+	return ID(d.note(string(MakeID(d.at, [8]byte(b[:8])))))
+}
+
+// Drawn are all values drawn so far, in order: what of a decision is chance and would be different the
+// next time.
+func (d *Draw) Drawn() []string { return d.drawn }
+
+func (d *Draw) note(value string) string {
+	d.drawn = append(d.drawn, value)
+	return value
 }
 
 // MAC draws an address below the prefix da:1e:70, which is locally administered and unicast.
 func (d *Draw) MAC() string {
 	b := d.block()
-	return fmt.Sprintf("da:1e:70:%02x:%02x:%02x", b[0], b[1], b[2])
+	return d.note(fmt.Sprintf("da:1e:70:%02x:%02x:%02x", b[0], b[1], b[2]))
 }
 
 // alphabet has no characters that people confuse or that need quoting.
@@ -53,5 +64,5 @@ func (d *Draw) Token(n int) string {
 			}
 		}
 	}
-	return string(out)
+	return d.note(string(out))
 }

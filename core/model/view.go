@@ -31,6 +31,31 @@ type Draft interface {
 	Delete(kind Kind, id ID) error
 }
 
+// Change is what a draft did to one object: Before is nil for a new one, After for a deleted one.
+type Change struct {
+	Kind          Kind
+	ID            ID
+	Before, After Object
+}
+
+// Changes lists what a draft did so far, each object once, in the order they were first touched; none
+// for a draft that does not tell.
+func Changes(d Draft) []Change {
+	if tells, ok := d.(interface{ Changes() []Change }); ok {
+		return tells.Changes()
+	}
+	return nil
+}
+
+// Fork is a draft that begins where another one is now and leaves that one alone; false for a draft
+// that cannot be forked.
+func Fork(d Draft) (Draft, bool) {
+	if forks, ok := d.(interface{ Fork() Draft }); ok {
+		return forks.Fork(), true
+	}
+	return nil, false
+}
+
 // Find returns the object of O's kind with this id.
 func Find[O Object](v View, id ID) (O, bool) {
 	var zero O

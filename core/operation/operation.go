@@ -68,6 +68,7 @@ type Step struct {
 	State   StepState       `json:"state,omitempty"`
 	Attempt int             `json:"attempt,omitempty"` // counts from 1; part of the request id
 	Result  json.RawMessage `json:"result,omitempty"`  // of what was done or, later, undone
+	Halts   string          `json:"halts,omitempty"`   // what that runs stands still because of it, for people: "machine web-1 is shut down"
 }
 
 // StepState says how far a step is.

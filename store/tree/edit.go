@@ -2,6 +2,7 @@ package tree
 
 import (
 	"iter"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -29,11 +30,7 @@ type name struct {
 }
 
 // Change is what an Edit did to one object: Before is nil for a new one, After for a deleted one.
-type Change struct {
-	Kind          model.Kind
-	ID            model.ID
-	Before, After model.Object
-}
+type Change = model.Change
 
 var _ model.Draft = (*Edit)(nil)
 
@@ -110,6 +107,17 @@ func (e *Edit) Touched() iter.Seq2[model.Kind, model.ID] {
 			}
 		}
 	}
+}
+
+// Fork begins another draft where this one is now, with the changes made so far; neither sees what the
+// other does from now on.
+func (e *Edit) Fork() model.Draft {
+	f := *e
+	f.rows, f.changes, f.touched = slices.Clone(e.rows), slices.Clone(e.changes), maps.Clone(e.touched)
+	// What this draft had for its own is shared from now on: whoever writes first copies it.
+	clear(e.own)
+	f.own = make([]bool, len(e.own))
+	return &f
 }
 
 // Publish makes the draft the state as of a journal index. The draft must not be used afterwards.

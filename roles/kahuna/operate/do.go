@@ -2,17 +2,12 @@ package operate
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
-	"kowabunga/core/access/gate"
-	"kowabunga/core/behaviour"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
-	"kowabunga/core/trace"
 	"kowabunga/store"
 )
 
@@ -24,78 +19,65 @@ const (
 
 // Do carries out a request. When the context ends first it returns, and the work goes on.
 func (e *Engine) Do(ctx context.Context, r Request) (Answer, error) {
-	var out behaviour.Outcome
-	var joined *operation.Operation
-	key := joinKey(r)
-	now := e.Now()
+	for range patienceForNames {
+		made, err := e.commit(ctx, r)
+		if err != nil {
+			return Answer{}, err
+		}
+		if made.busy == "" {
+			return e.answered(ctx, r, made)
+		}
+		// Somebody's operation works on what has this name: once it ended the request is decided anew.
+		if _, err := e.wait(ctx, made.busy); err != nil {
+			return Answer{}, err
+		}
+	}
+	return Answer{}, fault.New(fault.Conflict, "others keep changing %q; try again later", r.Named.Name)
+}
+
+// patienceForNames bounds how many operations of others a request by name waits for.
+const patienceForNames = 8
+
+// commit decides a request in a transaction of its own.
+func (e *Engine) commit(ctx context.Context, r Request) (made decision, err error) {
+	at := e.moment(r, e.Board)
 	cause := store.Cause{Actor: r.Who.Name, ActorID: string(r.Who.User), Request: r.ID, From: r.From, What: r.Op.ID}
 	// The commit must not be called off half-way by a client that goes away: it is quick.
-	_, err := e.Store.Update(context.WithoutCancel(ctx), cause, func(d model.Draft) error {
-		policy := e.Policy()
-		authorize := policy.Authorize
-		if r.V1 {
-			authorize = policy.AuthorizeV1
-		}
-		target, err := authorize(d, r.Who, r.Op, r.Path)
-		if err != nil {
-			// The object of a repeated deletion may be gone already. Nothing else is answered to somebody who
-			// may not ask (any more), and a deletion's answer says nothing.
-			if r.Op.Verb == catalogue.Delete && fault.Is(err, fault.NotFound) {
-				if joined = e.joinable(d, r, key, now); joined != nil {
-					return nil
-				}
-			}
+	_, err = e.Store.Update(context.WithoutCancel(ctx), cause, func(d model.Draft) error {
+		if err := e.pinned(d, r, at); err != nil {
 			return err
 		}
-		if joined = e.joinable(d, r, key, now); joined != nil {
-			return nil
-		}
-		object, err := decode(d, r, policy, target)
-		if err != nil {
-			return err
-		}
-		req := &behaviour.Request{Op: r.Op, Who: r.Who, Now: now, Draw: model.NewDraw(e.Seed(), now), Live: e.Agents.Online,
-			Config: e.Rules(), Path: r.Path, Query: r.Query, Target: target, Object: object, Trace: &trace.Trace{}, Board: e.Board}
-		if out, err = behaviour.Decide(d, req); err != nil {
-			return err
-		}
-		if op := out.Operation; op != nil {
-			op.Actor, op.ActorID, op.Request, op.Key = r.Who.Name, r.Who.User, r.ID, key
-			op.Answered = !r.Wait // its id is the answer
-			return d.Put(op)
-		}
-		if r.Key == "" || out.Key != "" || out.Cancel != "" || out.Join != "" {
-			return nil // a key is shown once: who repeats the request gets another
-		}
-		if r.Op.Verb == catalogue.Delete {
-			out.Object = target.Base().ID
-			err := d.Put(receipt(d, req, r, out, key, now))
-			out.Object = ""
-			return err
-		}
-		if out.Object != "" {
-			return d.Put(receipt(d, req, r, out, key, now))
-		}
-		return nil
+		made, err = e.decide(d, r, at)
+		return err
 	})
+	return made, err
+}
+
+// answered turns a decision that was committed into its answer.
+func (e *Engine) answered(ctx context.Context, r Request, made decision) (Answer, error) {
+	out := made.out
+	wait := r.Wait
+	r = made.request
+	r.Wait = wait
+	a, err := Answer{}, error(nil)
 	switch {
-	case err != nil:
-		return Answer{}, err
-	case joined != nil:
-		return e.answer(ctx, r, joined.ID, true)
+	case made.joined != nil:
+		a, err = e.answer(ctx, r, made.joined.ID, true)
 	case out.Cancel != "":
-		return e.calledOff(ctx, r, out.Cancel)
+		a, err = e.calledOff(ctx, r, out.Cancel)
 	case out.Join != "":
-		return e.answer(ctx, r, out.Join, true)
+		a, err = e.answer(ctx, r, out.Join, true)
 	case out.Operation != nil:
 		e.drive(out.Operation.ID)
-		return e.answer(ctx, r, out.Operation.ID, false)
+		a, err = e.answer(ctx, r, out.Operation.ID, false)
+	default:
+		a = Answer{View: e.Store.View(), Key: out.Key}
+		if out.Object != "" {
+			a.Object, _ = a.View.Get(shown(r.Op), out.Object)
+		}
 	}
-	a := Answer{View: e.Store.View(), Key: out.Key}
-	if out.Object != "" {
-		a.Object, _ = a.View.Get(shown(r.Op), out.Object)
-	}
-	return a, nil
+	a.Op = r.Op
+	return a, err
 }
 
 // shown is the kind of object an operation answers with: that of its answer's schema where this is a
@@ -110,85 +92,6 @@ func shown(op *catalogue.Op) model.Kind {
 		return model.KindToken
 	}
 	return op.Kind
-}
-
-// decode reads the body into a new object or the target with the changes applied, and checks what it
-// refers to.
-func decode(d model.Draft, r Request, policy gate.Policy, target model.Object) (model.Object, error) {
-	kind := catalogue.Of(r.Op.Kind)
-	version := catalogue.V2
-	if r.V1 {
-		version = catalogue.V1
-	}
-	var object, old model.Object
-	var err error
-	switch r.Op.Verb {
-	case catalogue.Create:
-		object, err = kind.Decode(version, nil, r.Body)
-	case catalogue.Update:
-		old = target
-		object, err = kind.Decode(version, old, r.Body)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return object, policy.Check(d, r.Who, r.Op, r.Path, gate.Sent{Query: r.Query, Old: old, New: object})
-}
-
-// joinKey identifies a request: its caller, path, query and body, or the key the caller chose.
-func joinKey(r Request) string {
-	h := sha256.New()
-	part := func(s string) {
-		h.Write([]byte(s))
-		h.Write([]byte{0})
-	}
-	part(string(r.Who.User))
-	part(r.Who.Name)
-	part(r.Op.ID)
-	for _, p := range r.Op.Params {
-		part(string(r.Path[p.Name]))
-	}
-	part(r.Key)
-	if r.Key == "" {
-		for _, q := range r.Op.Query {
-			part(r.Query[q.Name])
-		}
-		h.Write(r.Body)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// joinable finds the operation of an earlier request that this one repeats.
-func (e *Engine) joinable(v model.View, r Request, key string, now time.Time) *operation.Operation {
-	for op := range model.By[*operation.Operation](v, "key", key) {
-		since := now.Sub(op.Finished)
-		switch {
-		case !op.State.Final():
-			return op
-		case op.State != operation.Succeeded:
-		case r.Key != "" && since < keyed:
-			return op
-		case r.Op.Verb == catalogue.Create && !op.Answered && since < unanswered:
-			if _, ok := v.Get(op.Target.Kind, op.Target.ID); ok {
-				return op
-			}
-		}
-	}
-	return nil
-}
-
-// receipt records a request that needed no operation, for the repeat that carries the same key.
-func receipt(v model.View, req *behaviour.Request, r Request, out behaviour.Outcome, key string, now time.Time) *operation.Operation {
-	op := &operation.Operation{What: string(r.Op.Kind) + "." + string(r.Op.Verb), State: operation.Succeeded, Finished: now,
-		Actor: r.Who.Name, ActorID: r.Who.User, Request: r.ID, Key: key, Answered: true,
-		Target: operation.Target{Kind: r.Op.Kind, ID: out.Object}}
-	op.ID = req.Draw.ID()
-	op.Name = string(r.Op.Verb) + " " + string(r.Op.Kind) + " " + string(out.Object)
-	if o, ok := v.Get(shown(r.Op), out.Object); ok {
-		op.Target.Name = o.Base().Name
-		op.Name = string(r.Op.Verb) + " " + string(r.Op.Kind) + " " + o.Base().Name
-	}
-	return op
 }
 
 // answer is what a request behind an operation gets: the object once the operation succeeded, or, for

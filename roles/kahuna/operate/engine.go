@@ -34,21 +34,27 @@ type Request struct {
 	V1    bool   // objects that are still being created do not exist for the caller
 	Wait  bool   // v1: answer when the operation has ended; v2: answer at once
 	Key   string // v2's Idempotency-Key: a repeat within a day gets the first answer
+	Named *Named // v2's PUT by name: Op is the update, the path is found out in the transaction
+	Match Match  // v2's If-Match and If-None-Match
+	Pin   string // v2: hash of the plan the caller saw; nothing is done when it is no longer that
 }
 
 // Answer is what came of a request.
 type Answer struct {
-	Object    model.Object // the object to show, nil for deletions and actions without one
-	View      model.View   // the view to show it from
-	Operation model.ID     // the operation behind it, empty when none was needed
-	Joined    bool         // the request repeated one that was running or never got its answer
-	Key       string       // a key to show once, v2 only
+	Object    model.Object  // the object to show, nil for deletions and actions without one
+	View      model.View    // the view to show it from
+	Operation model.ID      // the operation behind it, empty when none was needed
+	Joined    bool          // the request repeated one that was running or never got its answer
+	Key       string        // a key to show once, v2 only
+	Op        *catalogue.Op // what the request came to: for one by name the creation or the update
 }
 
 // Store is what the engine needs of the store.
 type Store interface {
 	View() model.View
 	Update(ctx context.Context, cause store.Cause, f func(model.Draft) error) (uint64, error)
+	// Try runs f on a draft that is dropped afterwards.
+	Try(f func(model.Draft) error) error
 }
 
 // Call is one call to an agent.
