@@ -28,7 +28,8 @@ type Plan struct {
 	Changes   []Change
 	Operation *Operation // nil when no work is needed
 	Halts     []string   // what stands still meanwhile, for people
-	Quota     *Quota     // nil for what is in no project
+	Cost      *Cost      // nil for what is in no project
+	Quota     *Quota     // likewise
 	Trace     *trace.Trace
 }
 
@@ -65,8 +66,14 @@ type Quota struct {
 	Limits  model.Resources
 }
 
+// Cost is what the project costs a month, in its main currency.
+type Cost struct {
+	Before, After model.Cost
+}
+
 // Made is what a decision came to.
 type Made struct {
+	Before    model.View  // as everything is
 	After     model.Draft // as everything would be in the end
 	Operation *operation.Operation
 	Trace     *trace.Trace

@@ -17,6 +17,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
+	"kowabunga/core/plan"
 	"kowabunga/roles/kahuna/operate"
 )
 
@@ -51,6 +52,8 @@ type Letters interface {
 type Engine interface {
 	// Do carries out a request. When the context ends first it returns, and the work goes on.
 	Do(ctx context.Context, r operate.Request) (operate.Answer, error)
+	// Plan is what a request would do, with the state that would be afterwards; nothing changes.
+	Plan(r operate.Request) (*plan.Plan, model.View, error)
 	// Answered records that the answer about an operation reached its caller.
 	Answered(ctx context.Context, id model.ID)
 	// Wait returns the operation once it is final.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
+	"kowabunga/roles/kahuna/operate"
 )
 
 // fail answers an error. Causes of internal errors go to the log, never to the client.
@@ -36,7 +38,11 @@ func (a *API) fail(c *call, err error) {
 			h.Set("Retry-After", "5")
 		}
 	}
-	a.write(c, f.Code.HTTPStatus(), string(f.Code), f.Field, reason)
+	status := f.Code.HTTPStatus()
+	if errors.Is(f, operate.ErrChanged) {
+		status = http.StatusPreconditionFailed
+	}
+	a.write(c, status, string(f.Code), f.Field, reason)
 }
 
 // write answers an error object: {"status","error","reason"} in API v1, a problem in v2.

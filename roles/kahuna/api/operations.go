@@ -83,16 +83,21 @@ func appendTime(b []byte, t time.Time) []byte {
 	return append(t.UTC().AppendFormat(append(b, '"'), "2006-01-02T15:04:05.000Z"), '"')
 }
 
-// appendTrace writes {"facts":[...],"hidden":n}: the facts behind a decision that concern the caller,
-// and how many concern things he may not know of.
+// appendTrace writes the decision behind an operation.
 func appendTrace(b []byte, v model.View, who access.Identity, o *operation.Operation) []byte {
 	var t trace.Trace
 	if len(o.Trace) > 0 && json.Unmarshal(o.Trace, &t) != nil {
 		t.Facts = nil
 	}
+	return appendFacts(b, v, who, t.Facts)
+}
+
+// appendFacts writes {"facts":[...],"hidden":n}: the facts behind a decision that concern the caller,
+// and how many concern things he may not know of.
+func appendFacts(b []byte, v model.View, who access.Identity, all []trace.Fact) []byte {
 	hidden := 0
-	shown := make([]trace.Fact, 0, len(t.Facts))
-	for _, f := range t.Facts {
+	shown := make([]trace.Fact, 0, len(all))
+	for _, f := range all {
 		if concealed(v, who, f.Subject) {
 			hidden++
 			continue

@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
+	"kowabunga/core/plan"
 	"kowabunga/roles/kahuna/api"
 	"kowabunga/roles/kahuna/operate"
 )
@@ -26,6 +27,9 @@ type engine struct {
 
 func (e *engine) Do(ctx context.Context, r operate.Request) (operate.Answer, error) {
 	return e.do(ctx, r)
+}
+func (e *engine) Plan(operate.Request) (*plan.Plan, model.View, error) {
+	return nil, nil, fault.New(fault.NotFound, "none")
 }
 func (e *engine) Answered(_ context.Context, id model.ID) {
 	if e.answered != nil {

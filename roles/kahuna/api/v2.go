@@ -100,10 +100,10 @@ func (r *resource) query(op *catalogue.Op) []string {
 		if op.Method == http.MethodGet || op.Action == "password" {
 			return nil
 		}
-		out = []string{"wait"}
+		out = []string{"wait", "plan", "pin"}
 		ops := []*catalogue.Op{op}
-		if op.Verb == catalogue.Create {
-			ops = creations(r.kind)
+		if op.Verb == catalogue.Create || op.Verb == catalogue.Update {
+			ops = append(ops, creations(r.kind)...)
 		}
 		for _, op := range ops {
 			for i := range op.Query {
@@ -137,6 +137,8 @@ func (r *resource) handler(op *catalogue.Op) func(*call) error {
 		return r.usage
 	case op.Action == "password":
 		return r.password
+	case op.Verb == catalogue.Update:
+		return r.put(op)
 	}
 	return r.change(op)
 }

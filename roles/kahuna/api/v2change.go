@@ -25,20 +25,15 @@ func (r *resource) create(ops []*catalogue.Op) func(*call) error {
 		if err != nil {
 			return err
 		}
-		op := ops[0]
-		for _, other := range ops[1:] {
-			if absent(op, within) != "" && absent(other, within) == "" {
-				op = other
-			}
-		}
-		if kind := absent(op, within); kind != "" {
+		op, kind := creation(ops, within)
+		if kind != "" {
 			return fault.Bad(string(kind), "is required as a query parameter: id or name of the %s", kind)
 		}
 		path := make(map[string]model.ID, len(op.Params))
 		for _, p := range op.Params {
 			path[p.Name] = within[p.Kind]
 		}
-		return r.carryOut(c, op, v, q, path, "")
+		return r.send(c, operate.Request{Op: op, Path: path}, op.Query, v, q, "")
 	}
 }
 
@@ -64,8 +59,12 @@ func (r *resource) change(op *catalogue.Op) func(*call) error {
 		if err != nil {
 			return err
 		}
-		o, err := r.find(v, c, c.r.PathValue("ref"), within)
+		ref := c.r.PathValue("ref")
+		o, err := r.find(v, c, ref, within)
 		if err != nil {
+			if op.Verb == catalogue.Delete && c.r.Header.Get("Idempotency-Key") != "" && fault.Is(err, fault.NotFound) {
+				return r.send(c, operate.Request{Op: op, Ref: ref}, op.Query, v, q, "") // perhaps a repeat
+			}
 			return err
 		}
 		path := map[string]model.ID{op.Target(): o.Base().ID}
@@ -76,40 +75,63 @@ func (r *resource) change(op *catalogue.Op) func(*call) error {
 				}
 			}
 		}
-		return r.carryOut(c, op, v, q, path, o.Base().ID)
+		request := operate.Request{Op: op, Path: path}
+		if op.Verb == catalogue.Delete {
+			request.Ref = ref
+		}
+		return r.send(c, request, op.Query, v, q, o.Base().ID)
 	}
 }
 
-// carryOut hands a write to the engine. Without ?wait=true the answer is 202 and the operation as long
-// as work is left. target is empty for creations.
-func (r *resource) carryOut(c *call, op *catalogue.Op, v model.View, q url.Values, path map[string]model.ID, target model.ID) error {
+// send completes a request with what its headers, query and body say, hands it to the engine, and answers
+// what it comes to. Without ?wait=true the answer is 202 and the operation as long as work is left; with
+// ?plan=true it is what would happen. target is empty for creations.
+func (r *resource) send(c *call, request operate.Request, declared []catalogue.Query, v model.View, q url.Values, target model.ID) error {
 	a := r.api
-	wait, err := flag(q, "wait")
+	request.Who, request.ID, request.From = c.who, c.id, address(c.r)
+	planned, err := flag(q, "plan")
 	if err != nil {
 		return err
 	}
-	request := operate.Request{Op: op, Who: c.who, ID: c.id, From: address(c.r), Wait: wait, Path: path}
+	if request.Wait, err = flag(q, "wait"); err != nil {
+		return err
+	}
+	if request.Pin, err = single(q, "pin"); err != nil {
+		return err
+	}
 	if request.Key, err = idempotencyKey(c.r); err != nil {
 		return err
 	}
-	if q, err = a.resolve(v, c, q, op.Query); err != nil {
+	if request.Match, err = match(c.r); err != nil {
 		return err
 	}
-	if request.Query, err = query(q, op.Query); err != nil {
+	if q, err = a.resolve(v, c, q, declared); err != nil {
 		return err
 	}
-	if op.Request != "" {
+	if request.Query, err = query(q, declared); err != nil {
+		return err
+	}
+	if request.Op.Request != "" {
 		if request.Body, err = body(c); err != nil {
 			return err
 		}
+		if request.Named != nil {
+			request.Body = withName(request.Body, request.Named.Name)
+		}
+	}
+	if planned {
+		return a.plan(c, request)
 	}
 	answer, err := a.Engine.Do(c.r.Context(), request)
 	if err != nil {
 		return err
 	}
-	a.outcome(c, r.kind, op, answer, wait, target)
+	if answer.Op == nil {
+		answer.Op = request.Op
+	}
+	a.outcome(c, r.kind, answer.Op, answer, request.Wait, target)
 	a.delivered(c, answer.Operation)
-	a.welcome(c, op, answer.Object)
+	a.welcome(c, answer.Op, answer.Object)
 	return nil
 }
 

@@ -149,8 +149,12 @@ func joinKey(r Request) string {
 			part(string(r.Named.Within[kind]))
 		}
 	}
-	for _, p := range r.Op.Params {
-		part(string(r.Path[p.Name]))
+	if r.Key != "" && r.Ref != "" {
+		part(r.Ref) // the object may be gone by the time of the repeat, and its id with it
+	} else {
+		for _, p := range r.Op.Params {
+			part(string(r.Path[p.Name]))
+		}
 	}
 	part(r.Key)
 	if r.Key == "" {

@@ -36,6 +36,7 @@ type Request struct {
 	Key   string // v2's Idempotency-Key: a repeat within a day gets the first answer
 	Named *Named // v2's PUT by name: Op is the update, the path is found out in the transaction
 	Match Match  // v2's If-Match and If-None-Match
+	Ref   string // v2: what the caller called the object of a deletion, by which a repeat under the same key is known
 	Pin   string // v2: hash of the plan the caller saw; nothing is done when it is no longer that
 }
 

@@ -15,9 +15,9 @@ import (
 // once one creates and the other updates.
 type Named struct {
 	Name   string
-	Create *catalogue.Op       // nil when the object cannot be created by this request
-	Path   map[string]model.ID // of Create
-	Within map[model.Kind]model.ID
+	Create *catalogue.Op           // nil when the object cannot be created by this request
+	Path   map[string]model.ID     // of Create
+	Within map[model.Kind]model.ID // parents that were named
 	// Find looks for the object the caller means; its fault is NotFound when there is none he may know of.
 	Find func(v model.View) (model.Object, error)
 	// Missing says, in the fault of a creation that cannot be, what the request would need for one.
@@ -29,14 +29,7 @@ func (n *Named) resolve(v model.View, r *Request) (creates bool, err error) {
 	o, err := n.Find(v)
 	switch {
 	case err == nil:
-		k := catalogue.Of(o.Kind())
 		r.Path = map[string]model.ID{r.Op.Target(): o.Base().ID}
-		for i := range k.Parents {
-			p := &k.Parents[i]
-			if want := n.Within[p.Kind]; want != "" && p.Of(o) != want {
-				return false, &fault.Error{Code: fault.Conflict, Field: "name", Message: "the " + string(o.Kind()) + " of this name is of another " + string(p.Kind)}
-			}
-		}
 		return false, nil
 	case !fault.Is(err, fault.NotFound):
 		return false, err

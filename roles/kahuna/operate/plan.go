@@ -23,6 +23,10 @@ func (e *Engine) Plan(r Request) (p *plan.Plan, after model.View, err error) {
 // and describes what became of the draft. It tells whether the request repeats an
 // earlier one, or waits for one, so that there is nothing to hold against a plan.
 func (e *Engine) plan(d model.Draft, r Request, at moment) (*plan.Plan, bool, error) {
+	before, ok := model.Fork(d)
+	if !ok {
+		return nil, false, fault.New(fault.Internal, "this store cannot plan")
+	}
 	made, err := e.decide(d, r, at)
 	if err != nil {
 		return nil, false, err
@@ -50,7 +54,7 @@ func (e *Engine) plan(d model.Draft, r Request, at moment) (*plan.Plan, bool, er
 			return nil, false, err
 		}
 	}
-	m := plan.Made{After: d, Operation: op, Trace: made.trace}
+	m := plan.Made{Before: before, After: d, Operation: op, Trace: made.trace}
 	if made.draw != nil {
 		m.Drawn = made.draw.Drawn()
 	}
