@@ -31,6 +31,17 @@ func (w *world) kompute(ids map[string]string, name string) string {
 	return w.id("/api/v1/project/"+ids["project"]+"/zone/"+ids["zone"]+"/kompute", fmt.Sprintf(`{"name":%q,"memory":1073741824,"vcpus":1,"disk":4294967296}`, name))
 }
 
+// shares makes what is stored and named over the network.
+func (w *world) shares(ids map[string]string) {
+	w.t.Helper()
+	make := func(name, path, body string) { ids[name] = w.id("/api/v1"+path, body) }
+	region, project := "/region/"+ids["region"], "/project/"+ids["project"]
+	make("kiwi", region+"/kiwi", `{"name":"gate"}`)
+	make("nfs", region+"/nfs", `{"name":"nfs","endpoint":"nfs.eu.test","backends":["192.0.2.1"]}`)
+	make("kylo", project+region+"/kylo", `{"name":"files"}`)
+	make("record", project+"/record", `{"name":"www","addresses":["192.0.2.2"]}`)
+}
+
 // key makes an API key for a user.
 func (w *world) key(user string) string {
 	w.t.Helper()

@@ -95,18 +95,27 @@ func (w *walk) machines() {
 
 // remove deletes everything in an order in which nothing is in use any more.
 func (w *walk) remove() {
-	for _, step := range []struct{ op, name string }{
+	for _, step := range []removal{
 		{"DeleteKompute", "kompute"}, {"DeleteInstance", "instance"}, {"DeleteVolume", "volume"}, {"DeleteAdapter", "adapter"},
 		{"DeleteProject", "project"}, {"DeleteTeam", "team"}, {"DeleteUser", "user"}, {"DeleteTemplate", "template"}, {"DeleteStoragePool", "pool"},
 		{"DeleteSubnet", "subnet"}, {"DeleteVNet", "vnet"}, {"DeleteVNet", "public"}, {"DeleteKaktus", "kaktus"}, {"DeleteApiToken", "token"},
 		{"DeleteAgent", "agent"}, {"DeleteZone", "zone"}, {"DeleteRegion", "region"},
 	} {
-		w.call(step.op, step.name, nil, "")
-		op, _ := w.wire.Operation(strings.Replace(step.op, "Delete", "Read", 1))
-		if _, err := w.api.call(op, []string{w.ids[step.name]}, nil, ""); err == nil || w.api.last.status != http.StatusNotFound {
-			w.t.Errorf("%s: afterwards it is still read: %v", step.op, err)
-		} else if err := w.wire.CheckError(http.StatusNotFound, w.api.last.header.Get("Content-Type"), w.api.last.body); err != nil {
-			w.t.Errorf("%s: %v", op.ID, err)
-		}
+		w.gone(step)
+	}
+}
+
+// removal is a deletion of something by its name in the walk.
+type removal struct{ op, name string }
+
+// gone deletes something and checks that it cannot be read any more.
+func (w *walk) gone(step removal) {
+	w.t.Helper()
+	w.call(step.op, step.name, nil, "")
+	op, _ := w.wire.Operation(strings.Replace(step.op, "Delete", "Read", 1))
+	if _, err := w.api.call(op, []string{w.ids[step.name]}, nil, ""); err == nil || w.api.last.status != http.StatusNotFound {
+		w.t.Errorf("%s: afterwards it is still read: %v", step.op, err)
+	} else if err := w.wire.CheckError(http.StatusNotFound, w.api.last.header.Get("Content-Type"), w.api.last.body); err != nil {
+		w.t.Errorf("%s: %v", op.ID, err)
 	}
 }

@@ -54,6 +54,8 @@ func Walk(t *testing.T, wire *Wire, target Target) {
 	w.people()
 	w.tenant()
 	w.machines()
+	w.shares()
+	w.removeShares()
 	w.remove()
 	w.covered()
 	w.absent()
