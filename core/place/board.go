@@ -148,7 +148,7 @@ func (b *Board) Choose(v model.View, live func(agent model.ID) bool, r Request, 
 		b.mark(t, r, true)
 		defer b.mark(t, r, false)
 	}
-	return t.choose(q, tr)
+	return t.take(q, tr)
 }
 
 // mark writes the project's machines into the rows of the zone, or wipes them.

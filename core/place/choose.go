@@ -21,7 +21,12 @@ func Choose(v model.View, live func(agent model.ID) bool, r Request, tr *trace.T
 	if err != nil {
 		return "", err
 	}
-	var t table
+	return count(v, r).take(q, tr)
+}
+
+// count reads the hosts of the request's zone and what is on them.
+func count(v model.View, r Request) *table {
+	t := &table{}
 	for host := range model.By[*model.Kaktus](v, "zone", r.Zone) {
 		row := newRow(host)
 		for l := range loads(v, host.ID) {
@@ -35,7 +40,7 @@ func Choose(v model.View, live func(agent model.ID) bool, r Request, tr *trace.T
 		}
 		t.add(row)
 	}
-	return t.choose(q, tr)
+	return t
 }
 
 // Fits decides whether a machine may take another shape where it is. It counts what the others on the
@@ -165,9 +170,21 @@ func (r *row) rate(q *query, price int64) score {
 	return score{price: price, mates: r.mates, load: r.room.load(q.Shape), id: r.id}
 }
 
+// take chooses a host for a machine that is about to be written, and says what it will hold.
+func (t *table) take(q *query, tr *trace.Trace) (model.ID, error) {
+	r, err := t.choose(q, tr)
+	if err != nil {
+		return "", err
+	}
+	held := r.room
+	held.Taken = plus(held.Taken, q.Shape)
+	tr.Add("room", r.id, trace.Given, "%s with it, held by its record from this commit on", held)
+	return r.id, nil
+}
+
 // choose picks the best row. Room and score are arithmetic on the row, so they go first; whether the
 // agents are there is asked only of hosts that would be better than the best so far.
-func (t *table) choose(q *query, tr *trace.Trace) (model.ID, error) {
+func (t *table) choose(q *query, tr *trace.Trace) (*row, error) {
 	priced := t.priced()
 	var best *row
 	var top score
@@ -197,13 +214,10 @@ func (t *table) choose(q *query, tr *trace.Trace) (model.ID, error) {
 		t.explain(q, best, priced, tr)
 	}
 	if best == nil {
-		return "", t.refuse(q, tr)
+		return nil, t.refuse(q, tr)
 	}
 	tr.Add("host", best.id, trace.Chosen, "%s: %s", best.name, top)
-	held := best.room
-	held.Taken = plus(held.Taken, q.Shape)
-	tr.Add("room", best.id, trace.Given, "%s with it, held by its record from this commit on", held)
-	return best.id, nil
+	return best, nil
 }
 
 // String says a score in words.
@@ -245,22 +259,14 @@ func (t *table) refuse(q *query, tr *trace.Trace) error {
 		tr.Add("zone", q.zone.ID, trace.Refused, "no hosts")
 		return fault.New(fault.Exhausted, "zone %q has no host; add one, or choose another zone", q.zone.Name)
 	}
-	tally := map[lack]int{}
+	reasons := t.reasons(q)
 	full, passing := false, false
-	for i := range t.rows {
-		l := q.why(&t.rows[i])
-		tally[l]++
+	parts := make([]string, len(reasons))
+	for i, r := range reasons {
+		l := lack(r.Why)
 		passing = passing || l.passing()
 		full = full || l == noRoom || l == noCPUs || l == noMemory || l == tooSmall
-	}
-	reasons := make([]lack, 0, len(tally))
-	for l := range tally {
-		reasons = append(reasons, l)
-	}
-	slices.SortFunc(reasons, func(a, b lack) int { return cmp.Or(cmp.Compare(tally[b], tally[a]), cmp.Compare(a, b)) })
-	parts := make([]string, len(reasons))
-	for i, l := range reasons {
-		parts[i] = fmt.Sprintf("%d %s", tally[l], l)
+		parts[i] = r.String()
 	}
 	told := strings.Join(parts, ", ")
 	tr.Add("zone", q.zone.ID, trace.Refused, "%s", told)

@@ -60,6 +60,8 @@ type Engine interface {
 	Wait(ctx context.Context, id model.ID) (*operation.Operation, error)
 	// Cancel asks for an operation to be called off. Faults: Denied; Conflict when it is final.
 	Cancel(ctx context.Context, who access.Identity, id model.ID) error
+	// Online tells whether an agent is connected.
+	Online(agent model.ID) bool
 	// Progress is how far the running step of an operation is, false when nothing is known.
 	Progress(id model.ID) (agentproto.Progress, bool)
 }

@@ -72,6 +72,7 @@ func (a *API) routeV2(t *table) {
 	t.add(catalogue.V2, BaseV2+"/operations/{id}", &method{verb: http.MethodDelete, name: "v2.CancelOperation", status: http.StatusAccepted, handle: a.cancelOperation})
 	get("/events", "v2.Events", a.events, "from", "last", "follow")
 	get("/explain/{kind}/{id}", "v2.Explain", a.explain, "why_not")
+	t.add(catalogue.V2, BaseV2+"/explain/placement", &method{verb: http.MethodPost, name: "v2.ExplainPlacement", status: http.StatusOK, handle: a.foresee})
 	get("/whoami", "v2.WhoAmI", a.whoami)
 	get("/version", "v2.Version", a.version)
 	get("/missing", "v2.Missing", a.missing)

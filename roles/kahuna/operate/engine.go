@@ -176,6 +176,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
+// Online tells whether an agent is connected, as decisions see it.
+func (e *Engine) Online(agent model.ID) bool { return e.Agents.Online(agent) }
+
 // prune forgets operations that ended long ago.
 func (e *Engine) prune(ctx context.Context) error {
 	before := e.Now().Add(-e.Keep)

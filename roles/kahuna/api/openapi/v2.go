@@ -150,7 +150,9 @@ func nativeSchemas(all Object) {
 		"cancel": Object{"type": "boolean", "description": "somebody asked to call it off"}, "steps": Object{"type": "array", "items": ref("Step")},
 		"progress": ref("Progress"), "fault": ref("Fault"), "trace": ref("Trace")}, "id", "kind", "name", "what", "state", "target", "actor", "created", "updated", "cancel", "steps")
 	all["OperationList"] = page("Operation")
-	all["Explanation"] = object("the decision behind an object", Object{"kind": text("kind"), "id": text("id"), "name": text("name"), "operation": ref("Operation")}, "kind", "id", "name", "operation")
+	all["Explanation"] = object("the decision behind an object", Object{"kind": text("kind"), "id": text("id"), "name": text("name"), "operation": ref("Operation"),
+		"why_not": ref("Objection"), "now": Object{"type": "array", "items": ref("Fact"), "description": "what stands for or against it at present"}}, "kind", "id", "name")
+	placementSchemas(all)
 	all["WhoAmI"] = object("the caller", Object{"name": text("name"), "role": text("role"), "user": text("id"), "token": text("id of the API key used"), "session": text("id of the login used")}, "name", "role")
 	all["Version"] = object("what answers", Object{"version": text("of the program"), "contract": text("release whose contract API v1 is"), "api": Object{"type": "array", "items": Object{"type": "string"}}}, "version", "contract", "api")
 	all["MissingOperation"] = object("an operation of API v1 that is answered 404", Object{"id": text("id"), "method": text("method"), "path": text("path"), "reason": text("why")}, "id", "method", "path", "reason")
@@ -188,7 +190,9 @@ func nativePaths(paths Object) {
 	add("/operations/{id}", "GET", "ReadOperation", "Read an operation with its trace", []any{wait}, "200", "Operation")
 	add("/operations/{id}", "DELETE", "CancelOperation", "Call an operation off", nil, "202", "Operation")
 	add("/events", "GET", "Events", "Follow what happens", []any{fromParam(), lastParam(), followParam(), Object{"name": "Last-Event-ID", "in": "header", "description": "as from; what event sources send when they reconnect", "schema": Object{"type": "string"}}}, "200", "")
-	add("/explain/{kind}/{id}", "GET", "Explain", "Read why an object is as it is", nil, "200", "Explanation")
+	add("/explain/{kind}/{id}", "GET", "Explain", "Read why an object is as it is", []any{param("why_not", "host, by id or name: also why the machine is not there, as things are now")}, "200", "Explanation")
+	add("/explain/placement", "POST", "ExplainPlacement", "Ask where a machine would go and how many would fit", nil, "200", "Outlook")
+	paths["/explain/placement"].(Object)["post"].(Object)["requestBody"] = Object{"required": true, "content": Object{"application/json": Object{"schema": ref("Wish")}}}
 	add("/whoami", "GET", "WhoAmI", "Read who the credentials belong to", nil, "200", "WhoAmI")
 	add("/version", "GET", "Version", "Read what answers", nil, "200", "Version")
 	add("/missing", "GET", "Missing", "List what API v1 lacks in this release", nil, "200", "MissingList")
