@@ -63,6 +63,30 @@ func legs() Field {
 	return f
 }
 
+// peeringStates tells of every peering whether it takes effect; the contract of API v1 has no such field.
+func peeringStates() Field {
+	f := computed("peering_states", Array, func(b []byte, _ model.View, o *model.Kawaii) []byte {
+		b = append(b, '[')
+		for i := range o.Peerings {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			state := "pending"
+			if len(o.Peerings[i].Legs) > 0 {
+				state = "active"
+			}
+			b = appendString(append(b, `{"subnet":`...), string(o.Peerings[i].Subnet))
+			b = append(appendString(append(b, `,"state":`...), state), '}')
+		}
+		return append(b, ']')
+	}, func(model.View, *model.Kawaii) bool { return false }, Always, Native, Doc("whether each peering takes effect: active, or pending while the other side has not declared its own"))
+	f.Items, f.Schema, f.Fields = Object, "KawaiiPeeringState", []Field{
+		{Name: "subnet", Type: String, Required: true, ReadOnly: true, Doc: "subnet of the other side"},
+		{Name: "state", Type: String, Required: true, ReadOnly: true, Enum: []string{"active", "pending"}, Doc: "active or pending"},
+	}
+	return f
+}
+
 func zoneName(v model.View, id model.ID) string {
 	if z, ok := model.Find[*model.Zone](v, id); ok {
 		return z.Name
@@ -146,6 +170,7 @@ var kawaii = Kind{
 		nested("firewall", bitOwn, "KawaiiFirewall", func(o *model.Kawaii) *model.Firewall { return &o.Firewall }, firewallFields, Always, Replace, Doc("what it lets pass")),
 		objects("dnat", bitOwn+1, "KawaiiDNatRule", func(o *model.Kawaii) *[]model.DNATRule { return &o.DNAT }, dnatFields, Always, Replace, Single, Doc("ports forwarded to machines")),
 		objects("vpc_peerings", bitOwn+2, "KawaiiVpcPeering", func(o *model.Kawaii) *[]model.Peering { return &o.Peerings }, peeringFields, Always, Replace, Single, Doc("subnets of others that it reaches")),
+		peeringStates(),
 		connections(),
 	)),
 	Internal: []string{"Project", "Region", "PublicSubnet", "PrivateSubnet", "VIPs"},

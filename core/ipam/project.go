@@ -69,7 +69,7 @@ func ProjectSubnet(v model.View, region model.ID, size int, tr *trace.Trace) (*m
 			case found[p.Bits()] != nil:
 				// An earlier one of this size does.
 			case inhabited(v, s):
-				refuse(s, "has machines attached")
+				refuse(s, "has machines or gateways attached")
 			default:
 				if _, err := Gateways(v, s, zones, nil); err != nil {
 					refuse(s, "its gateway pool has too few free addresses for the zones")

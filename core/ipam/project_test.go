@@ -60,7 +60,7 @@ func TestProjectSubnet(t *testing.T) {
 		t.Errorf("the next larger range than /26 is net108, got %s", first)
 	}
 	for n, why := range map[int]string{100: "for application ceph", 101: "owned by another project", 102: "too few free addresses",
-		103: "not ready", 104: "has machines attached", 107: "too small", 111: "larger than any project gets"} {
+		103: "not ready", 104: "has machines or gateways attached", 107: "too small", 111: "larger than any project gets"} {
 		facts := tr.About(id(n))
 		if len(facts) != 1 || facts[0].Verdict != trace.Refused || !strings.Contains(facts[0].Value, why) {
 			t.Errorf("subnet %d: %v, want refused: %s", n, facts, why)

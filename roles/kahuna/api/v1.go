@@ -80,9 +80,31 @@ func (a *API) readV1(op *catalogue.Op) func(*call) error {
 		if err != nil {
 			return err
 		}
+		for _, p := range op.Params {
+			if p.Name != param && !a.owner(v, c, o, p).Valid() {
+				return fault.New(fault.NotFound, "there is no %s of this id", p.Kind)
+			}
+		}
 		a.object(c, k, v, o, op.Status)
 		return nil
 	}
+}
+
+// owner is the id of an object's parent, if that is what the path calls by id or by name: clients that
+// know a gateway by its name ask for its tunnels under that. Empty when the path means another.
+func (a *API) owner(v model.View, c *call, o model.Object, p catalogue.Param) model.ID {
+	given := c.r.PathValue(p.Name)
+	k := catalogue.Of(o.Kind())
+	for i := range k.Parents {
+		if k.Parents[i].Kind != p.Kind {
+			continue
+		}
+		id := k.Parents[i].Of(o)
+		if parent, err := a.existing(v, c, p.Kind, id); err == nil && (string(id) == given || parent.Base().Name == given) {
+			return id
+		}
+	}
+	return ""
 }
 
 // object answers with one object in the form of the call's API version.
@@ -202,8 +224,14 @@ func (a *API) changeV1(op *catalogue.Op) func(*call) error {
 // doV1 carries out a write of API v1.
 func (a *API) doV1(c *call, op *catalogue.Op) (operate.Answer, operate.Request, error) {
 	r := operate.Request{Op: op, Who: c.who, ID: c.id, From: address(c.r), V1: true, Wait: true, Path: make(map[string]model.ID, len(op.Params))}
+	v := a.Views.View()
 	for _, p := range op.Params {
 		id := model.ID(c.r.PathValue(p.Name))
+		if !id.Valid() && op.Target() != "" && p.Name != op.Target() {
+			if o, err := a.existing(v, c, op.Kind, model.ID(c.r.PathValue(op.Target()))); err == nil {
+				id = a.owner(v, c, o, p)
+			}
+		}
 		if !id.Valid() {
 			return operate.Answer{}, r, fault.New(fault.NotFound, "there is no %s of this id", p.Kind)
 		}
