@@ -140,7 +140,7 @@ func addNodes(d model.Draft, r *Request, k *model.Kawaii, zones []*model.Zone) e
 	if err := quota.Check(d, p.ID, nodeTake(len(zones)), r.Trace); err != nil {
 		return err
 	}
-	seats, err := place.PerZone(d, r.Live, place.Request{Shape: nodeShape, Project: p.ID}, zoneIDs(zones), r.Trace)
+	seats, err := r.Board.PerZone(d, r.Live, place.Request{Shape: nodeShape, Project: p.ID}, zoneIDs(zones), r.Trace)
 	if err != nil {
 		return err
 	}

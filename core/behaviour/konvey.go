@@ -170,7 +170,7 @@ func seatFor(v model.View, r *Request, k *model.Konvey, nodes []*model.Node) (pl
 	var refused error
 	for _, z := range zones {
 		ask.Zone = z.ID
-		host, err := place.Choose(v, r.Live, ask, r.Trace)
+		host, err := r.Board.Choose(v, r.Live, ask, r.Trace)
 		if err == nil {
 			return place.Seat{Zone: z.ID, Host: host}, nil
 		}

@@ -195,7 +195,7 @@ func moveNode(d model.Draft, r *Request, n *model.Node) error {
 	for _, other := range nodesOf(d, n.Owner) {
 		ask.Exclude = append(ask.Exclude, other.Kaktus)
 	}
-	host, err := place.Choose(d, r.Live, ask, r.Trace)
+	host, err := r.Board.Choose(d, r.Live, ask, r.Trace)
 	if err != nil {
 		return err
 	}

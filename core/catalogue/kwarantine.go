@@ -7,10 +7,10 @@ import (
 
 var kwarantine = Kind{
 	Name: model.KindKwarantine, Plural: "kwarantines", Schema: "Kwarantine", Title: "kwarantine (anti-affinity group)", Native: true,
-	Summary: "Machines of a project that must not fail together: each on a host, or in a zone, of its own.",
+	Summary: "Machines of a project that must not fail together: each on a host or in a zone of its own, or spread evenly over zones.",
 	Parents: []Parent{parent(model.KindProject, "projectId", func(o *model.Kwarantine) *model.ID { return &o.Project })},
 	Fields: common(func(o *model.Kwarantine) *model.Meta { return &o.Meta },
-		str("policy", bitOwn, func(o *model.Kwarantine) *string { return &o.Policy }, Enum(model.ApartByHost, model.ApartByZone), Default(model.ApartByHost), Column, Doc("what no two members share when they are placed")),
+		str("policy", bitOwn, func(o *model.Kwarantine) *string { return &o.Policy }, Enum(model.ApartByHost, model.ApartByZone, model.ApartEvenly), Default(model.ApartByHost), Column, Doc("what no two members share when they are placed; spread: evenly over the region's zones")),
 		memberList("instances", func(o *model.Instance) model.ID { return o.ID }, Doc("its members that are instances of their own")),
 		memberList("komputes", func(o *model.Instance) model.ID { return o.Kompute }, Doc("its members that are komputes")),
 	),

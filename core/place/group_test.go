@@ -64,12 +64,46 @@ func TestMembersAreInZonesOfTheirOwn(t *testing.T) {
 	put(t, v, member(200, 101))
 	r := place.Request{Shape: ask(1, gib), Zone: id(zone), Project: id(shop), Kwarantine: id(group)}
 	_, _, err := both(t, v, everyone, r)
-	if !fault.Is(err, fault.Conflict) || fault.From(err).Field != "kwarantine" || !strings.Contains(err.Error(), `zone "eu-a" has "object200" of kwarantine "object40"`) {
+	if !fault.Is(err, fault.Conflict) || fault.From(err).Field != "kwarantine" || !strings.Contains(err.Error(), `zone "eu-a" has 1 of kwarantine "object40", which has one machine a zone; choose zone "eu-b"`) {
 		t.Errorf("a second one in the zone: %v", err)
 	}
 	r.Zone = id(empty)
 	if got, _, err := both(t, v, everyone, r); err != nil || got != id(103) {
 		t.Errorf("the first one in another zone: %s, %v", got, err)
+	}
+	other := member(201, 103)
+	other.Zone = id(empty)
+	put(t, v, other)
+	if _, _, err := both(t, v, everyone, r); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "no zone of the region can have another") {
+		t.Errorf("all zones have one: %v", err)
+	}
+}
+
+// A group that is spread may have more members than there are zones: each goes to one of those that have
+// the fewest, whatever is cheaper. Zones without a host hold nobody up.
+func TestMembersAreSpreadOverZones(t *testing.T) {
+	v := world(t)
+	put(t, v, &model.Kwarantine{Meta: meta(group), Project: id(shop), Policy: model.ApartEvenly},
+		&model.Zone{Meta: meta(12), Region: id(region)}, &model.Zone{Meta: meta(13), Region: id(abroad)})
+	host(t, v, 101)
+	host(t, v, 103, func(h *model.Kaktus) { h.Zone = id(empty) })
+	host(t, v, 104, func(h *model.Kaktus) { h.Zone = id(13) })
+	r := place.Request{Shape: ask(1, gib), Project: id(shop), Kwarantine: id(group)}
+	for n, want := range []struct {
+		zone    int
+		refused string
+	}{{zone, ""}, {zone, `zone "eu-a" has 1 of kwarantine "object40", which is spread evenly over the zones of the region; choose zone "eu-b"`},
+		{empty, ""}, {empty, ""}, {empty, `choose zone "eu-a"`}, {zone, ""}, {zone, ""}, {zone, `choose zone "eu-b"`}, {13, ""}, {13, ""}} {
+		r.Zone = id(want.zone)
+		got, _, err := both(t, v, everyone, r)
+		if (err == nil) != (want.refused == "") || err != nil && !strings.Contains(err.Error(), want.refused) {
+			t.Fatalf("step %d: %v, want %q", n, err, want.refused)
+		}
+		if err == nil {
+			m := member(200+n, 101)
+			m.Zone, m.Kaktus = r.Zone, got
+			put(t, v, m)
+		}
 	}
 }
 

@@ -29,8 +29,8 @@ type Reason struct {
 func (r Reason) String() string { return fmt.Sprintf("%d %s", r.Hosts, r.Why) }
 
 // Foresee says what would come of a request: where it would go, how many such machines would fit, and
-// why not more. The facts of the trace are those of Choose; of a group that is apart, one machine fits on
-// each host or in the zone. Faults: Invalid and NotFound for the request itself.
+// why not more. The facts of the trace are those of Choose; of a group that is apart, only as many
+// fit as it allows on a host or in the zone. Faults: Invalid and NotFound for the request itself.
 func Foresee(v model.View, live func(agent model.ID) bool, r Request, tr *trace.Trace) (Outlook, error) {
 	q, err := prepare(v, live, r)
 	if fault.Is(err, fault.Conflict) {
@@ -48,9 +48,7 @@ func Foresee(v model.View, live func(agent model.ID) bool, r Request, tr *trace.
 	for i := range t.rows {
 		out.Fits = min(out.Fits, math.MaxInt64/2) + q.fits(&t.rows[i])
 	}
-	if q.group != nil && q.group.Policy == model.ApartByZone {
-		out.Fits = min(out.Fits, 1)
-	}
+	out.Fits = min(out.Fits, q.quota)
 	return out, nil
 }
 
@@ -59,7 +57,7 @@ func (q *query) fits(r *row) int64 {
 	if q.why(r) != nothing {
 		return 0
 	}
-	if q.group != nil {
+	if q.held != nil {
 		return 1
 	}
 	return min((r.room.Total.VCPUs-r.room.Taken.VCPUs)/q.VCPUs, (r.room.Total.Memory-r.room.Taken.Memory)/q.Memory, math.MaxInt64/2)
@@ -79,20 +77,4 @@ func (t *table) reasons(q *query) []Reason {
 	}
 	slices.SortFunc(out, func(a, b Reason) int { return cmp.Or(cmp.Compare(b.Hosts, a.Hosts), cmp.Compare(a.Why, b.Why)) })
 	return out
-}
-
-// Together counts the other members of a machine's group that are where it is although the group is to
-// be apart: on its host, or in its zone. Such a thing comes of joining a group later, or of a changed
-// policy, and stays until one of them is placed anew.
-func Together(v model.View, machine *model.Instance) (group *model.Kwarantine, others int) {
-	group, ok := model.Find[*model.Kwarantine](v, machine.Kwarantine)
-	if !ok {
-		return nil, 0
-	}
-	for member := range model.By[*model.Instance](v, "kwarantine", group.ID) {
-		if member.ID != machine.ID && (member.Kaktus == machine.Kaktus || group.Policy == model.ApartByZone && member.Zone == machine.Zone) {
-			others++
-		}
-	}
-	return group, others
 }

@@ -18,7 +18,7 @@ import (
 func TestForeseenComesTrue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := world(t)
-		put(t, v, &model.Kwarantine{Meta: meta(group), Project: id(shop), Policy: rapid.SampledFrom([]string{model.ApartByHost, model.ApartByZone}).Draw(t, "policy")})
+		put(t, v, &model.Kwarantine{Meta: meta(group), Project: id(shop), Policy: rapid.SampledFrom([]string{model.ApartByHost, model.ApartByZone, model.ApartEvenly}).Draw(t, "policy")})
 		for n := range rapid.IntRange(0, 4).Draw(t, "hosts") {
 			host(t, v, 100+n, func(h *model.Kaktus) {
 				h.Caps.Threads = rapid.Int64Range(0, 4).Draw(t, "threads")
@@ -31,6 +31,14 @@ func TestForeseenComesTrue(t *testing.T) {
 		r := place.Request{Shape: ask(rapid.Int64Range(1, 4).Draw(t, "vcpus"), rapid.Int64Range(1, 9).Draw(t, "memory")*gib), Zone: id(zone), Project: id(shop)}
 		if rapid.Bool().Draw(t, "apart") {
 			r.Kwarantine = id(group)
+		}
+		if rapid.Bool().Draw(t, "other zone") {
+			host(t, v, 110, func(h *model.Kaktus) { h.Zone = id(empty) })
+			for n := range rapid.IntRange(0, 3).Draw(t, "members there") {
+				m := member(300+n, 110)
+				m.Zone = id(empty)
+				put(t, v, m)
+			}
 		}
 		seen, err := place.Foresee(v, everyone, r, nil)
 		if err != nil {
@@ -88,7 +96,7 @@ func TestTogether(t *testing.T) {
 	host(t, v, 101)
 	host(t, v, 102)
 	put(t, v, member(200, 101), member(201, 101), member(202, 102), machine(203, 101, 1, gib))
-	for n, want := range map[int]int{200: 1, 201: 1, 202: 0, 203: 0} {
+	for n, want := range map[int]int64{200: 1, 201: 1, 202: 0, 203: 0} {
 		m, _ := model.Find[*model.Instance](v, id(n))
 		if g, others := place.Together(v, m); others != want || (g == nil) != (n == 203) {
 			t.Errorf("machine %d: %v, %d others, want %d", n, g, others, want)
@@ -98,5 +106,10 @@ func TestTogether(t *testing.T) {
 	m, _ := model.Find[*model.Instance](v, id(202))
 	if _, others := place.Together(v, m); others != 2 {
 		t.Errorf("apart by zone: %d others, want 2", others)
+	}
+	host(t, v, 103, func(h *model.Kaktus) { h.Zone = id(empty) })
+	put(t, v, &model.Kwarantine{Meta: meta(group), Project: id(shop), Policy: model.ApartEvenly})
+	if _, others := place.Together(v, m); others != 2 { // one may be there beside none in the other zone
+		t.Errorf("spread: %d too many, want 2", others)
 	}
 }

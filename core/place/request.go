@@ -2,6 +2,7 @@ package place
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"kowabunga/core/fault"
@@ -32,6 +33,7 @@ type query struct {
 	local []agents // of each pool whose disks lie on its hosts
 	group *model.Kwarantine
 	held  map[model.ID]bool // hosts of members, for a group that is apart by host
+	quota int64             // members that the group still allows in the zone
 }
 
 // prepare checks a request against the view.
@@ -46,7 +48,7 @@ func prepare(v model.View, live func(model.ID) bool, r Request) (*query, error) 
 	if !ok {
 		return nil, fault.New(fault.NotFound, "there is no zone %s", r.Zone)
 	}
-	q := &query{Request: r, zone: zone, live: live}
+	q := &query{Request: r, zone: zone, live: live, quota: math.MaxInt64}
 	for _, id := range r.Pools {
 		pool, ok := model.Find[*model.Pool](v, id)
 		switch {
@@ -60,33 +62,6 @@ func prepare(v model.View, live func(model.ID) bool, r Request) (*query, error) 
 		}
 	}
 	return q, q.keepApart(v)
-}
-
-// keepApart looks up where the other members of the request's group are. A group that is apart by zone
-// settles the matter here, before any host is looked at.
-func (q *query) keepApart(v model.View) error {
-	if q.Kwarantine == "" {
-		return nil
-	}
-	group, ok := model.Find[*model.Kwarantine](v, q.Kwarantine)
-	if !ok {
-		return fault.New(fault.NotFound, "there is no kwarantine %s", q.Kwarantine)
-	}
-	q.group = group
-	for member := range model.By[*model.Instance](v, "kwarantine", group.ID) {
-		switch {
-		case member.ID == q.Self:
-		case group.Policy != model.ApartByZone:
-			if q.held == nil {
-				q.held = map[model.ID]bool{}
-			}
-			q.held[member.Kaktus] = true
-		case member.Zone == q.Zone:
-			return &fault.Error{Code: fault.Conflict, Field: "kwarantine", Message: fmt.Sprintf(
-				"zone %q has %q of kwarantine %q already, which has one machine a zone; choose another zone", q.zone.Name, member.Name, group.Name)}
-		}
-	}
-	return nil
 }
 
 // says describes the machine: "4 CPUs and 8 GiB", with its group if it has one.

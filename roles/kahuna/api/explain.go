@@ -104,9 +104,12 @@ func standing(v model.View, o model.Object) []trace.Fact {
 		return nil
 	}
 	t := trace.Trace{}
-	where := map[string]string{model.ApartByHost: "host", model.ApartByZone: "zone"}[group.Policy]
+	where := "zone"
+	if group.Policy == model.ApartByHost {
+		where = "host"
+	}
 	if others == 0 {
-		t.Add("kwarantine", group.ID, trace.Allowed, "%s: no other of its machines is in the same %s", group.Name, where)
+		t.Add("kwarantine", group.ID, trace.Allowed, "%s: not too many of its machines in the same %s", group.Name, where)
 	} else {
 		t.Add("kwarantine", group.ID, trace.Refused, "%s: %d more of its machines in the same %s; it stays until it is placed anew", group.Name, others, where)
 	}
