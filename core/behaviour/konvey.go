@@ -181,7 +181,7 @@ func seatFor(v model.View, r *Request, k *model.Konvey, nodes []*model.Node) (pl
 	}
 	if len(nodes) > 0 {
 		f := *fault.From(refused)
-		f.Field, f.Message = "failover", "the node that stands by needs a host of its own: "+f.Public()+"; add a host or send failover false"
+		f.Field, f.Message = "failover", "the node that stands by needs a host of its own: "+f.Public()+", or send failover false"
 		return place.Seat{}, &f
 	}
 	return place.Seat{}, refused

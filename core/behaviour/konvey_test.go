@@ -69,7 +69,7 @@ func TestFailoverNeedsAHostOfItsOwn(t *testing.T) {
 	c := emptyCloud(t)
 	c.region("eu", 1, 1)
 	c.project("shop", "eu")
-	c.refused(fault.Exhausted, "failover", "add a host or send failover false", "CreateProjectRegionKonvey", in("shop", "eu"), `{`+web+`}`)
+	c.refused(fault.Exhausted, "failover", "add hosts, or send failover false", "CreateProjectRegionKonvey", in("shop", "eu"), `{`+web+`}`)
 	k := c.konvey("shop", "eu", `{"failover":false,`+web+`}`)
 	if shown := c.show(k); !strings.Contains(shown, `"failover":false`) {
 		t.Errorf("API v1 shows %s", shown)
