@@ -2,8 +2,11 @@ package api_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
+	"kowabunga/core/catalogue"
 	"kowabunga/core/model"
 	"kowabunga/roles/kahuna/api/apitest"
 	"kowabunga/store"
@@ -36,10 +39,33 @@ func (w *world) report(kaktus string) {
 	}
 }
 
+// state tells the version of every resource. Operations are not among them: that an answer was delivered
+// is noted there after it went out.
+func (w *world) state() string {
+	var b strings.Builder
+	v := w.store.View()
+	for _, k := range catalogue.Kinds {
+		for o := range v.All(k.Name) {
+			fmt.Fprintln(&b, k.Name, o.Base().ID, o.Base().Version)
+		}
+	}
+	return b.String()
+}
+
+func rights(t testing.TB) apitest.Rights {
+	t.Helper()
+	r, err := apitest.LoadRights("../../../core/access/gate/testdata/rights.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // Every operation of the contract, called through the official SDK; every answer byte for byte against
 // the contract.
 func TestWireContractIsServed(t *testing.T) {
 	w := newWorld(t)
 	apitest.Walk(t, contract(t), apitest.Target{URL: w.server.URL, Key: masterKey, Transport: w.server.Client().Transport,
+		Rights: rights(t), State: w.state,
 		Connect: func(t *testing.T, _, kaktus string) { w.report(kaktus) }})
 }

@@ -65,9 +65,17 @@ func (w *walk) people() {
 	}
 }
 
+// teams are those of the project: the scenes' own, and that of the people who are inside.
+func (w *walk) teams() string {
+	if w.ids["insiders"] == "" {
+		return fmt.Sprintf("%q", w.ids["team"])
+	}
+	return fmt.Sprintf("%q,%q", w.ids["team"], w.ids["insiders"])
+}
+
 func (w *walk) tenant() {
-	w.make("project", "Project", "CreateProject", "", one("subnetSize", "26"), fmt.Sprintf(`{"name":%q,"description":"","domain":"p.walk.test","tags":["b","a"],"metadatas":[{"key":"k","value":""}],"quotas":{"vcpus":0,"memory":0,"storage":0,"instances":0},"teams":[%q],"regions":[%q]}`,
-		w.n("project"), w.ids["team"], w.ids["region"]), "ListProjects")
+	w.make("project", "Project", "CreateProject", "", one("subnetSize", "26"), fmt.Sprintf(`{"name":%q,"description":"","domain":"p.walk.test","tags":["b","a"],"metadatas":[{"key":"k","value":""}],"quotas":{"vcpus":0,"memory":0,"storage":0,"instances":0},"teams":[%s],"regions":[%q]}`,
+		w.n("project"), w.teams(), w.ids["region"]), "ListProjects")
 	w.call("ListProjects", "", one("subnetSize", "26"), "")
 	made := w.make("adapter", "Adapter", "CreateAdapter", "subnet", one("assignIP", "true"), fmt.Sprintf(`{"name":%q}`, w.n("adapter")), "ListAdapters", "ListSubnetAdapters subnet")
 	if addresses, _ := made["addresses"].([]any); len(addresses) != 1 || made["mac"] == "" {
@@ -111,9 +119,9 @@ type removal struct{ op, name string }
 // gone deletes something and checks that it cannot be read any more.
 func (w *walk) gone(step removal) {
 	w.t.Helper()
-	w.call(step.op, step.name, nil, "")
+	w.call(step.op, at(step.name), nil, "")
 	op, _ := w.wire.Operation(strings.Replace(step.op, "Delete", "Read", 1))
-	if _, err := w.api.call(op, []string{w.ids[step.name]}, nil, ""); err == nil || w.api.last.status != http.StatusNotFound {
+	if _, err := w.api.call(op, w.path(at(step.name)), nil, ""); err == nil || w.api.last.status != http.StatusNotFound {
 		w.t.Errorf("%s: afterwards it is still read: %v", step.op, err)
 	} else if err := w.wire.CheckError(http.StatusNotFound, w.api.last.header.Get("Content-Type"), w.api.last.body); err != nil {
 		w.t.Errorf("%s: %v", op.ID, err)

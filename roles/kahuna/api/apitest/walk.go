@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +23,10 @@ type Target struct {
 	// nothing.
 	Connect func(t *testing.T, agent, kaktus string)
 	Prefix  string // of all names, so that walks do not meet; "walk" when empty
+	// Rights makes the walk call everything as everybody as well, and with everything wrong; nil leaves
+	// that out.
+	Rights Rights
+	State  func() string // of all resources, to see that what was refused changed nothing; may be nil
 }
 
 // walk is one walk through the contract.
@@ -32,6 +37,10 @@ type walk struct {
 	api    *client
 	ids    map[string]string // by name
 	called map[string]bool
+
+	valid     map[string]*valid // the last successful call of each operation
+	who       credentials
+	everybody []string // users that are in no scene
 }
 
 // Walk calls every operation of the contract that this release has and checks every answer.
@@ -49,16 +58,34 @@ func Walk(t *testing.T, wire *Wire, target Target) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &walk{t: t, wire: wire, target: target, api: api, ids: map[string]string{}, called: map[string]bool{}}
+	w := &walk{t: t, wire: wire, target: target, api: api, ids: map[string]string{}, called: map[string]bool{}, valid: map[string]*valid{}}
+	if target.Rights != nil {
+		w.populate()
+	}
 	w.infrastructure()
 	w.people()
 	w.tenant()
 	w.machines()
 	w.shares()
+	w.services()
+	if target.Rights != nil {
+		w.rights()
+		w.listed()
+		w.probe()
+	}
+	w.removeServices()
 	w.removeShares()
 	w.remove()
+	if target.Rights != nil {
+		w.depopulate()
+	}
 	w.covered()
 	w.absent()
+}
+
+// missing tells whether this release lacks an operation.
+func (w *walk) missing(id string) bool {
+	return slices.ContainsFunc(catalogue.MissingOps, func(m catalogue.Missing) bool { return m.ID == id })
 }
 
 // covered fails for operations that were neither called nor are listed as missing.
@@ -92,17 +119,12 @@ func (w *walk) call(id, path string, query map[string]string, body string) (resu
 	if !ok {
 		w.t.Fatalf("the contract has no %s", id)
 	}
-	var ids []string
-	for _, name := range strings.Fields(path) {
-		if w.ids[name] == "" {
-			w.t.Fatalf("%s: there is no %q", id, name)
-		}
-		ids = append(ids, w.ids[name])
-	}
+	ids := w.path(path)
 	w.called[id] = true
 	if _, err := w.api.call(op, ids, query, body); err != nil {
 		w.t.Fatalf("%s: the official SDK: %v", id, err)
 	}
+	w.valid[id] = &valid{op, ids, query, body}
 	got := w.api.last
 	if want := "/api/v1" + fill(op.Path, ids); got.request.URL.Path != want || got.request.Method != op.Method {
 		w.t.Fatalf("%s went to %s %s instead of %s", id, got.request.Method, got.request.URL.Path, want)
@@ -116,6 +138,27 @@ func (w *walk) call(id, path string, query map[string]string, body string) (resu
 		}
 	}
 	return result
+}
+
+// path is the ids of named objects, in the path's order.
+func (w *walk) path(names string) []string {
+	w.t.Helper()
+	var ids []string
+	for _, name := range strings.Fields(names) {
+		if w.ids[name] == "" {
+			w.t.Fatalf("there is no %q", name)
+		}
+		ids = append(ids, w.ids[name])
+	}
+	return ids
+}
+
+// at is the path of an object: a tunnel's also names its gateway.
+func at(name string) string {
+	if name == "ipsec" {
+		return "kawaii ipsec"
+	}
+	return name
 }
 
 func fill(path string, ids []string) string {
@@ -152,11 +195,11 @@ func (w *walk) make(name, schema, create, path string, query map[string]string, 
 	made := w.call(create, path, query, body)
 	w.ids[name], _ = made["id"].(string)
 	w.echoed(create, body, made)
-	read := w.call("Read"+schema, name, nil, "")
+	read := w.call("Read"+schema, at(name), nil, "")
 	if a, b := text(made), text(read); a != b {
 		w.t.Errorf("%s answers %s and Read%s %s", create, a, schema, b)
 	}
-	again := w.call("Update"+schema, name, nil, text(read))
+	again := w.call("Update"+schema, at(name), nil, text(read))
 	if a, b := text(read), text(again); a != b {
 		w.t.Errorf("Update%s with what was read changes %s to %s", schema, a, b)
 	}

@@ -35,7 +35,7 @@ type Schema struct{ Fields map[string]Field }
 // Field is one field of a schema.
 type Field struct {
 	Type, Format, Items, Ref string
-	Required                 bool
+	Required, ReadOnly       bool
 	Enum                     []any
 }
 
