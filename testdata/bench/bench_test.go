@@ -47,8 +47,8 @@ PASS`, seen)
 
 func TestReportCountsMissedAims(t *testing.T) {
 	var out strings.Builder
-	missed, err := report(&out, []figure{{"small", 10, "MB", 12}, {"large", 30, "MB", 25}, {name: "plain", value: 3, unit: "ms"}})
-	if err != nil || missed != 1 || !strings.Contains(out.String(), "1.20 MISSED") {
+	missed, err := report(&out, []figure{{name: "small", value: 10, unit: "MB", bound: 12}, {name: "large", value: 30, unit: "MB", bound: 25}, {name: "slow", value: 3, unit: "/s", least: 4}, {name: "plain", value: 3, unit: "ms"}})
+	if err != nil || missed != 2 || !strings.Contains(out.String(), "1.20 MISSED") {
 		t.Errorf("%d missed, %v:\n%s", missed, err, out.String())
 	}
 }

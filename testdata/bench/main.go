@@ -30,13 +30,19 @@ type figure struct {
 	value float64
 	unit  string
 	bound float64 // the most it should be
+	least float64 // the least it should be
 }
 
 func main() {
 	program := flag.String("program", "./kowabunga", "the built program, stripped")
-	only := flag.String("only", "", "processes or benchmarks; both when empty")
+	only := flag.String("only", "", "benchmarks, processes, wrk, scale or swarm; all when empty")
+	bare := flag.String("bare", "", "serve the bare handler to compare with, on this address")
 	strict := flag.Bool("strict", false, "fail when an aim is missed")
 	flag.Parse()
+	if *bare != "" {
+		fmt.Fprintln(os.Stderr, "bench:", serveBare(*bare))
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	missed, err := run(ctx, os.Stdout, *program, *only)
@@ -55,19 +61,35 @@ func run(ctx context.Context, out io.Writer, program, only string) (missed int, 
 		return 0, err
 	}
 	fmt.Fprintln(out, machine())
-	if only != "processes" {
+	if only == "" || only == "benchmarks" {
 		if err := benchmarks(ctx, out); err != nil {
 			return 0, err
 		}
 	}
-	if only == "benchmarks" {
-		return 0, nil
-	}
-	figures, err := processes(ctx, program)
-	if err != nil {
-		return 0, err
+	var figures []figure
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context, string) ([]figure, error)
+	}{{"processes", processes}, {"wrk", beside}, {"scale", scale}, {"swarm", swarm}} {
+		if only != "" && only != part.name {
+			continue
+		}
+		fmt.Fprintf(out, "\nmeasuring %s...\n", part.name)
+		more, err := part.measure(ctx, program)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", part.name, err)
+		}
+		figures = append(figures, more...)
 	}
 	return report(out, figures)
+}
+
+// places is how many digits after the point a figure is worth.
+func places(value float64) int {
+	if value < 10 {
+		return 2
+	}
+	return 1
 }
 
 // report prints the table and counts the aims that were missed.
@@ -75,14 +97,17 @@ func report(out io.Writer, figures []figure) (missed int, err error) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\nfigure\tmeasured\taim\tratio")
 	for _, f := range figures {
-		fmt.Fprintf(table, "%s\t%.1f %s", f.name, f.value, f.unit)
-		if f.bound > 0 {
-			verdict := "ok"
-			if f.value > f.bound {
-				verdict = "MISSED"
-				missed++
-			}
-			fmt.Fprintf(table, "\t<= %.0f %s\t%.2f %s", f.bound, f.unit, f.value/f.bound, verdict)
+		fmt.Fprintf(table, "%s\t%.*f %s", f.name, places(f.value), f.value, f.unit)
+		verdict := "ok"
+		if f.bound > 0 && f.value > f.bound || f.value < f.least {
+			verdict = "MISSED"
+			missed++
+		}
+		switch {
+		case f.bound > 0:
+			fmt.Fprintf(table, "\t<= %g %s\t%.2f %s", f.bound, f.unit, f.value/f.bound, verdict)
+		case f.least > 0:
+			fmt.Fprintf(table, "\t>= %g %s\t%.2f %s", f.least, f.unit, f.value/f.least, verdict)
 		}
 		fmt.Fprintln(table)
 	}

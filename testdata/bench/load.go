@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// attack makes GET requests at a fixed rate for a while, whether or not earlier ones were answered, and
+// returns the 99th percentile of the time from when a request was due until its answer was read, in
+// milliseconds. Every request must succeed.
+func attack(ctx context.Context, rate int, d time.Duration, key string, urls ...string) (p99 float64, err error) {
+	n := int(d.Seconds() * float64(rate))
+	took, failed := make([]time.Duration, n), make([]error, n)
+	var all sync.WaitGroup
+	began := time.Now()
+	for i := range n {
+		due := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(time.Until(due)):
+		}
+		all.Go(func() {
+			failed[i] = get(ctx, urls[i%len(urls)], key)
+			took[i] = time.Since(due)
+		})
+	}
+	all.Wait()
+	for _, err := range failed {
+		if err != nil {
+			return 0, err
+		}
+	}
+	slices.Sort(took)
+	return float64(took[n*99/100].Microseconds()) / 1000, nil
+}
+
+func get(ctx context.Context, url, key string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("X-API-Key", key)
+	resp, err := web.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s answered %s", url, resp.Status)
+	}
+	return nil
+}
+
+// writers lets n clients write one after the other for a while, and returns the 99th percentile of the
+// time until a write is answered, in milliseconds, and how many there were in a second.
+func writers(n int, d time.Duration, write func(writer, serial int) error) (p99, rate float64, err error) {
+	var mu sync.Mutex
+	var took []time.Duration
+	var failed error
+	var all sync.WaitGroup
+	end := time.Now().Add(d)
+	for writer := range n {
+		all.Go(func() {
+			for serial := 0; time.Now().Before(end); serial++ {
+				began := time.Now()
+				err := write(writer, serial)
+				mu.Lock()
+				took = append(took, time.Since(began))
+				if err != nil {
+					failed = err
+				}
+				mu.Unlock()
+				if err != nil {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if failed != nil || len(took) == 0 {
+		return 0, 0, fmt.Errorf("writing: %w", failed)
+	}
+	slices.Sort(took)
+	return float64(took[len(took)*99/100].Microseconds()) / 1000, float64(len(took)) / d.Seconds(), nil
+}

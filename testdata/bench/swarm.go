@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const swarmAgents = 2000
+
+// swarm measures a Kahuna with many connected agents over TLS: its memory, how long they take to come
+// back after it was killed, and how it answers meanwhile.
+func swarm(ctx context.Context, program string) ([]figure, error) {
+	dir, err := os.MkdirTemp("", "kowabunga-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{ctx: ctx, program: program, dir: dir}
+	defer b.end()
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	kahuna := filepath.Join(dir, "kahuna")
+	url := "https://" + address
+	if err := b.run("kahuna", "init", "--dir", kahuna, "--listen", address, "--url", url); err != nil {
+		return nil, err
+	}
+	w, err := fill(ctx, kahuna, swarmAgents, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	server, err := b.start("kahuna", "serve", "--dir", kahuna)
+	if err != nil {
+		return nil, err
+	}
+	key, err := masterKey(kahuna)
+	if err != nil {
+		return nil, err
+	}
+	api := client{ctx, url, key}
+	if err := b.background(append([]string{"sim", "agents", "--url", url, "--ca", filepath.Join(kahuna, "tls", "ca.pem")}, w.agents...)...); err != nil {
+		return nil, err
+	}
+	first, err := api.await(swarmAgents, 2*time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(idleFor):
+	}
+	anonymous, err := resident(server.cmd.Process.Pid)
+	if err != nil {
+		return nil, err
+	}
+	about := fmt.Sprintf("%d agents over TLS: ", swarmAgents)
+	figures := []figure{{name: about + "all connected after", value: first.Seconds(), unit: "s"},
+		{name: "resident memory of Kahuna", value: anonymous, unit: "MB", bound: 150}}
+
+	server.kill()
+	if server, err = b.start("kahuna", "serve", "--dir", kahuna); err != nil {
+		return nil, err
+	}
+	latency := make(chan float64, 1)
+	failed := make(chan error, 1)
+	go func() {
+		p99, err := attack(ctx, 100, 10*time.Second, key, url+"/api/v1/region")
+		latency <- p99
+		failed <- err
+	}()
+	back, err := api.await(swarmAgents, 2*time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	p99 := <-latency
+	if err := <-failed; err != nil {
+		return nil, err
+	}
+	return append(figures, figure{name: "killed and started again, all back after", value: (server.ready + back).Seconds(), unit: "s", bound: 15},
+		figure{name: "GET at 100 requests/s meanwhile, p99", value: p99, unit: "ms", bound: 250}), nil
+}
+
+// await waits until so many agents are connected.
+func (c client) await(n int, limit time.Duration) (time.Duration, error) {
+	began := time.Now()
+	want := fmt.Sprint(n)
+	for {
+		var text string
+		if err := c.do("GET", "/metrics", "", &text); err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(text) {
+			if name, value, found := strings.Cut(strings.TrimSpace(line), " "); found && strings.HasPrefix(name, `kowabunga_agents_connected{kind="Kaktus"`) && value == want {
+				return time.Since(began), nil
+			}
+		}
+		if time.Since(began) > limit {
+			return 0, fmt.Errorf("%d agents were not connected within %s", n, limit)
+		}
+		select {
+		case <-c.ctx.Done():
+			return 0, c.ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
