@@ -219,6 +219,17 @@ func references(v model.View, who Identity) iter.Seq[reference] {
 					}
 				}
 			}
+			for k := range model.By[*model.Kawaii](v, "project", p.ID) {
+				if s, ok := model.Find[*model.Subnet](v, k.PublicSubnet); ok && !segment(s) {
+					return
+				}
+				// A peering shows nothing of the other side before that has agreed to it.
+				for i := range k.Peerings {
+					if s, ok := model.Find[*model.Subnet](v, k.Peerings[i].Subnet); ok && len(k.Peerings[i].Legs) > 0 && !segment(s) {
+						return
+					}
+				}
+			}
 			for k := range model.By[*model.Kylo](v, "project", p.ID) {
 				if !yield(reference{model.KindNFS, k.NFS}) {
 					return

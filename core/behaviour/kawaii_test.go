@@ -183,7 +183,7 @@ func TestRulesThatCannotBeCarriedOutAreRefused(t *testing.T) {
 	for _, x := range []struct{ body, field, says string }{
 		{`{"firewall":{"ingress":[{"ports":"80"},{"ports":"90-80"}]}}`, "firewall.ingress[1].ports", "begins after its end; write 80-90"},
 		{`{"firewall":{"ingress":[{"ports":"80, 443"}]}}`, "firewall.ingress[0].ports", `" 443" is no port`},
-		{`{"firewall":{"ingress":[{"ports":""}]}}`, "firewall.ingress[0].ports", `"" is no port`},
+		{`{"firewall":{"ingress":[{"ports":""}]}}`, "firewall.ingress[0].ports", "must not be empty"},
 		{`{"firewall":{"ingress":[{"ports":"0"}]}}`, "firewall.ingress[0].ports", "from 1 to 65535"},
 		{`{"firewall":{"ingress":[{"ports":"65536"}]}}`, "firewall.ingress[0].ports", "from 1 to 65535"},
 		{`{"firewall":{"ingress":[{"ports":"080"}]}}`, "firewall.ingress[0].ports", "from 1 to 65535"},

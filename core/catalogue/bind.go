@@ -260,11 +260,19 @@ func readFields(fields []Field, p any, raw []byte, path string) error {
 			if err := f.read(p, value, join(path, f.Name)); err != nil {
 				return err
 			}
+			if f.blank(p) {
+				return fault.Bad(join(path, f.Name), "must not be empty")
+			}
 		case f.Required && !f.Lenient:
 			return fault.Bad(join(path, f.Name), "is required")
 		}
 	}
 	return nil
+}
+
+// blank tells whether the field of p is an empty text where one is required.
+func (f *Field) blank(p any) bool {
+	return f.Required && !f.Lenient && !f.Blank && f.Type == String && f.empty(nil, p)
 }
 
 func join(path, name string) string {

@@ -172,7 +172,7 @@ func (k *Kind) decode(version Version, o, old model.Object, body []byte) (model.
 			if old != nil && f.Immutable && !f.same(o, old) {
 				return 0, fault.Bad(f.Name, "cannot be changed after creation; create a new %s instead", k.Title)
 			}
-			if f.Required && !f.Lenient && f.Type == String && f.empty(nil, o) {
+			if f.blank(o) {
 				return 0, fault.Bad(f.Name, "must not be empty")
 			}
 		case f.Required && !f.Lenient:

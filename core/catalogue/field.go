@@ -43,6 +43,7 @@ type Field struct {
 	Column    bool // shown in the CLI's default table
 	Enum      []string
 	Spellings map[string]string // other words for values of Enum, taken in requests
+	Blank     bool              // with Required: an empty text is a value like others
 	Single    bool              // of an Array: one item may stand for a list of it in requests
 	Default   any               // string, int64, float64, bool, []int64 or nil
 	Min, Max  int64
@@ -81,6 +82,7 @@ var (
 	Secret    Option = func(f *Field) { f.Secret = true }
 	Bytes     Option = func(f *Field) { f.Bytes = true }
 	Column    Option = func(f *Field) { f.Column = true }
+	Blank     Option = func(f *Field) { f.Blank = true }
 	Single    Option = func(f *Field) { f.Single = true }
 	Native    Option = func(f *Field) { f.Since = native }
 	Unsaid    Option = func(f *Field) { f.Unsaid = true }

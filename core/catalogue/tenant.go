@@ -18,8 +18,7 @@ var resourceFields = []Field{
 
 var metadataFields = []Field{
 	str("key", 0, func(m *model.Metadata) *string { return &m.Key }, Required),
-	// An empty value is a value.
-	str("value", 1, func(m *model.Metadata) *string { return &m.Value }, Required),
+	str("value", 1, func(m *model.Metadata) *string { return &m.Value }, Required, Blank),
 }
 
 // regionSubnetFields declares RegionSubnet for the documents; its values are computed.

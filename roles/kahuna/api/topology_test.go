@@ -25,6 +25,21 @@ func (w *world) topology() map[string]string {
 	return ids
 }
 
+// services adds one of everything that serves machines of the topology: names, shares, gateways.
+func (w *world) services(ids map[string]string) {
+	w.t.Helper()
+	make := func(name, path, body string, args ...any) { ids[name] = w.id("/api/v1"+path, fmt.Sprintf(body, args...)) }
+	make("outside", "/vnet/"+ids["public"]+"/subnet", `{"name":"outside","cidr":"203.0.113.0/24","gateway":"203.0.113.1"}`)
+	make("kiwi", "/region/"+ids["region"]+"/kiwi", `{"name":"kiwi"}`)
+	make("nfs", "/region/"+ids["region"]+"/nfs?poolId="+ids["pool"], `{"name":"nfs","endpoint":"nfs.eu.test","backends":["192.0.2.1"]}`)
+	in := "/project/" + ids["project"] + "/region/" + ids["region"]
+	make("kylo", in+"/kylo", `{"name":"files"}`)
+	make("record", "/project/"+ids["project"]+"/record", `{"name":"www","addresses":["192.0.2.9"]}`)
+	make("kawaii", in+"/kawaii", `{"firewall":{"ingress":[{"ports":"443"}]},"dnat":[{"destination":"10.201.0.20","ports":"443"}]}`)
+	make("ipsec", "/kawaii/"+ids["kawaii"]+"/ipsec", `{"name":"office","remote_ip":"198.51.100.7","remote_subnet":"192.168.7.0/24","pre_shared_key":"only we two know it","phase1_dh_group_number":14,"phase1_integrity_algorithm":"SHA256","phase1_encryption_algorithm":"AES256","phase2_dh_group_number":14,"phase2_integrity_algorithm":"SHA256","phase2_encryption_algorithm":"AES256"}`)
+	make("konvey", in+"/konvey", `{"name":"lb","failover":false,"endpoints":[{"name":"web","port":80,"protocol":"tcp","backends":{"hosts":["10.201.0.20"],"port":80}}]}`)
+}
+
 // kompute makes a machine in the topology.
 func (w *world) kompute(ids map[string]string, name string) string {
 	w.t.Helper()

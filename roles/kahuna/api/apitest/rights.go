@@ -119,7 +119,11 @@ func (w *walk) rights() {
 			w.cell(c, role+" outside", w.who.out[role], row[2+2*i])
 		}
 	}
-	w.t.Logf("%d cells of the table of rights", cells)
+	// The gateway's public addresses are of a subnet that nobody owns; whoever uses it may look at it.
+	subnet, _ := w.wire.Operation("ReadSubnet")
+	w.cell(&valid{op: subnet, ids: w.path("outside")}, "user inside, of a subnet his gateway uses", w.who.in["user"], "ok")
+	w.cell(&valid{op: subnet, ids: w.path("outside")}, "user outside, of that subnet", w.who.out["user"], "404")
+	w.t.Logf("%d cells of the table of rights", cells+2)
 }
 
 // foreign is 1 for operations on people and keys, which the walk's members share nothing with.

@@ -29,6 +29,7 @@ func (w *walk) infrastructure() {
 	w.call("ReadKaktusCaps", "kaktus", nil, "")
 	w.make("public", "VNet", "CreateVNet", "region", nil, fmt.Sprintf(`{"name":%q,"vlan":0,"interface":"brpub","private":false}`, w.n("public")), "ListVNets", "ListRegionVNets region")
 	w.make("vnet", "VNet", "CreateVNet", "region", nil, fmt.Sprintf(`{"name":%q,"vlan":201,"interface":"br201","private":true}`, w.n("vnet")))
+	w.make("outside", "Subnet", "CreateSubnet", "public", nil, fmt.Sprintf(`{"name":%q,"cidr":"203.0.113.0/24","gateway":"203.0.113.1"}`, w.n("outside")))
 	w.make("subnet", "Subnet", "CreateSubnet", "vnet", nil, fmt.Sprintf(`{"name":%q,"cidr":"10.201.0.0/24","gateway":"10.201.0.1","dns":"10.201.0.1","extra_routes":["10.99.0.0/16"],"reserved":[{"first":"10.201.0.2","last":"10.201.0.9"}],"gw_pool":[{"first":"10.201.0.240","last":"10.201.0.249"}],"application":"user"}`, w.n("subnet")),
 		"ListSubnets", "ListVNetSubnets vnet")
 	w.call("SetVNetDefaultSubnet", "vnet subnet", nil, "")
@@ -106,7 +107,7 @@ func (w *walk) remove() {
 	for _, step := range []removal{
 		{"DeleteKompute", "kompute"}, {"DeleteInstance", "instance"}, {"DeleteVolume", "volume"}, {"DeleteAdapter", "adapter"},
 		{"DeleteProject", "project"}, {"DeleteTeam", "team"}, {"DeleteUser", "user"}, {"DeleteTemplate", "template"}, {"DeleteStoragePool", "pool"},
-		{"DeleteSubnet", "subnet"}, {"DeleteVNet", "vnet"}, {"DeleteVNet", "public"}, {"DeleteKaktus", "kaktus"}, {"DeleteApiToken", "token"},
+		{"DeleteSubnet", "outside"}, {"DeleteSubnet", "subnet"}, {"DeleteVNet", "vnet"}, {"DeleteVNet", "public"}, {"DeleteKaktus", "kaktus"}, {"DeleteApiToken", "token"},
 		{"DeleteAgent", "agent"}, {"DeleteZone", "zone"}, {"DeleteRegion", "region"},
 	} {
 		w.gone(step)

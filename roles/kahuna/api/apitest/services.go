@@ -5,7 +5,6 @@ import "fmt"
 // services walks through the gateway of the project with a tunnel, two load balancers, and what people
 // ask for by mail.
 func (w *walk) services() {
-	w.make("outside", "Subnet", "CreateSubnet", "public", nil, fmt.Sprintf(`{"name":%q,"cidr":"203.0.113.0/24","gateway":"203.0.113.1"}`, w.n("outside")))
 	made := w.make("kawaii", "Kawaii", "CreateProjectRegionKawaii", "project region", nil, `{"description":"way out",
 		"firewall":{"ingress":[{"source":"0.0.0.0/0","protocol":"tcp","ports":"22,8000-8080"}],"egress_policy":"accept","egress":[{"destination":"198.51.100.0/24","protocol":"udp","ports":"53"}]},
 		"dnat":[{"destination":"10.201.0.20","protocol":"tcp","ports":"443"}],"vpc_peerings":[]}`, "ListKawaiis", "ListProjectRegionKawaiis project region")
@@ -29,7 +28,7 @@ func (w *walk) services() {
 
 // removeServices deletes what services made.
 func (w *walk) removeServices() {
-	for _, step := range []removal{{"DeleteKawaiiIpSec", "ipsec"}, {"DeleteKawaii", "kawaii"}, {"DeleteKonvey", "konvey"}, {"DeleteKonvey", "zone-konvey"}, {"DeleteSubnet", "outside"}} {
+	for _, step := range []removal{{"DeleteKawaiiIpSec", "ipsec"}, {"DeleteKawaii", "kawaii"}, {"DeleteKonvey", "konvey"}, {"DeleteKonvey", "zone-konvey"}} {
 		w.gone(step)
 	}
 }
