@@ -28,7 +28,9 @@ func (w *world) topology() map[string]string {
 // services adds one of everything that serves machines of the topology: names, shares, gateways.
 func (w *world) services(ids map[string]string) {
 	w.t.Helper()
-	make := func(name, path, body string, args ...any) { ids[name] = w.id("/api/v1"+path, fmt.Sprintf(body, args...)) }
+	make := func(name, path, body string, args ...any) {
+		ids[name] = w.id("/api/v1"+path, fmt.Sprintf(body, args...))
+	}
 	make("outside", "/vnet/"+ids["public"]+"/subnet", `{"name":"outside","cidr":"203.0.113.0/24","gateway":"203.0.113.1"}`)
 	make("kiwi", "/region/"+ids["region"]+"/kiwi", `{"name":"kiwi"}`)
 	make("nfs", "/region/"+ids["region"]+"/nfs?poolId="+ids["pool"], `{"name":"nfs","endpoint":"nfs.eu.test","backends":["192.0.2.1"]}`)
