@@ -34,7 +34,7 @@ func Tree() *cobra.Command {
 		Long: `Kowabunga turns servers into a private cloud. Kahuna decides, Kaktus runs the machines; all of it is this
 one program.
 
-Exit codes: 0 it worked, 1 it failed, 2 the command line was wrong.`,
+Exit codes: 0 it worked, 1 it failed, 2 the command line was wrong. Of diff: 1 something differs, 3 it failed.`,
 	}
 	in := func(id, title string, commands ...*cobra.Command) {
 		root.AddGroup(&cobra.Group{ID: id, Title: title + ":"})
@@ -46,6 +46,7 @@ Exit codes: 0 it worked, 1 it failed, 2 the command line was wrong.`,
 	host := kaktus.Command()
 	resources := cli.Commands(host) // the host's role and its kind share a name
 	in("roles", "Roles", kahuna.Command(), host)
+	in("work", "All resources, and who you are", cli.General()...)
 	in("resources", "Resources", resources...)
 	in("try", "Try it",
 		sandbox.Command(),

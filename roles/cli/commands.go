@@ -9,8 +9,7 @@ import (
 	"kowabunga/core/catalogue"
 )
 
-// Commands are the resource commands, fresh at every call: one for each kind, then operations, events,
-// explain and whoami. Where one of the existing commands has the name of a kind (kaktus is a role and a
+// Commands are the resource commands, fresh at every call: one for each kind. Where one of the existing commands has the name of a kind (kaktus is a role and a
 // resource), it gets the kind's verbs as subcommands instead.
 func Commands(existing ...*cobra.Command) []*cobra.Command {
 	var out []*cobra.Command
@@ -22,7 +21,13 @@ func Commands(existing ...*cobra.Command) []*cobra.Command {
 		}
 		join(existing[same], verbs(k))
 	}
-	return append(out, operationsCommand(), eventsCommand(), explainCommand(), whoamiCommand(), loginCommand(), logoutCommand(), contextCommand())
+	return out
+}
+
+// General are the commands about resources of all kinds, about what happens to them, and about who one is.
+func General() []*cobra.Command {
+	return []*cobra.Command{applyCommand(), diffCommand(), exportCommand(), operationsCommand(), eventsCommand(), explainCommand(),
+		whoamiCommand(), loginCommand(), logoutCommand(), contextCommand()}
 }
 
 // join adds the verbs of a kind to the command of a role, under a heading of their own.

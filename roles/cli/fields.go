@@ -2,12 +2,8 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -238,21 +234,7 @@ func laid(before, over any) any {
 }
 
 func readDocument(t *term.Terminal, file string) ([]byte, error) {
-	const op = "read the document"
-	in := t.In
-	if file != "-" {
-		f, err := os.Open(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, &fault.Error{Code: fault.NotFound, Op: op, Message: file + " does not exist"}
-		}
-		if err != nil {
-			return nil, fault.Wrap(err, fault.Unavailable, op)
-		}
-		defer f.Close()
-		in = f
-	}
-	raw, err := io.ReadAll(io.LimitReader(in, form.MaxDocument+1))
-	return raw, fault.Wrap(err, fault.Unavailable, op)
+	return readAll(t, file, form.MaxDocument)
 }
 
 // inDocument says that it is a document, not a flag, where a value is wrong.

@@ -18,7 +18,13 @@ import (
 type names struct {
 	api   *client.Client
 	ctx   context.Context
-	known map[model.Kind]map[string]string
+	known map[model.Kind]map[string]known
+}
+
+// known is what is remembered of an object.
+type known struct {
+	name    string
+	parents map[model.Kind]string // ids
 }
 
 // object is what every object of API v2 says of itself.
@@ -34,25 +40,65 @@ func (n *names) name(kind model.Kind, id string) string {
 	if id == "" {
 		return ""
 	}
-	all, read := n.known[kind]
-	if !read {
-		all = map[string]string{}
-		items, err := n.api.Items(n.ctx, "read names", "/"+catalogue.Of(kind).Plural, nil)
-		for _, item := range items {
-			var o object
-			if err == nil && json.Unmarshal(item, &o) == nil {
-				all[o.ID] = o.Name
-			}
-		}
-		if n.known == nil {
-			n.known = map[model.Kind]map[string]string{}
-		}
-		n.known[kind] = all
-	}
-	if name := all[id]; name != "" {
+	if name := n.all(kind)[id].name; name != "" {
 		return name
 	}
 	return id
+}
+
+// all is what is known of a kind.
+func (n *names) all(kind model.Kind) map[string]known {
+	all, read := n.known[kind]
+	if read {
+		return all
+	}
+	all = map[string]known{}
+	k := catalogue.Of(kind)
+	items, err := n.api.Items(n.ctx, "read names", "/"+k.Plural, nil)
+	for _, item := range items {
+		var o map[string]json.RawMessage
+		if err != nil || json.Unmarshal(item, &o) != nil {
+			continue
+		}
+		one := known{name: text(o["name"]), parents: map[model.Kind]string{}}
+		for i := range k.Parents {
+			parent := k.Parents[i].Kind
+			one.parents[parent] = text(o[string(parent)+"_id"])
+		}
+		all[text(o["id"])] = one
+	}
+	if n.known == nil {
+		n.known = map[model.Kind]map[string]known{}
+	}
+	n.known[kind] = all
+	return all
+}
+
+// unique is a name that finds the object again, or its id where no name does. From holds the object that
+// refers to it: among those that lie where that one does the name is enough; nil for none.
+func (n *names) unique(kind model.Kind, id string, from map[string]json.RawMessage) string {
+	all, k := n.all(kind), catalogue.Of(kind)
+	one := all[id]
+	if one.name == "" || !ambiguous(k) {
+		return n.name(kind, id)
+	}
+	same := 0
+	for _, other := range all {
+		near := other.name == one.name
+		for i := range k.Parents {
+			parent := k.Parents[i].Kind
+			if at := text(from[string(parent)+"_id"]); at != "" && other.parents[parent] != at {
+				near = false
+			}
+		}
+		if near {
+			same++
+		}
+	}
+	if same != 1 {
+		return id
+	}
+	return one.name
 }
 
 // id is the id of an object named by id or name. field is the field that refers to it, for the fault.

@@ -65,8 +65,22 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("exit code %d, want %d", got, want)
 				}
 			},
+			"writes":   countWrites,
 			"topology": func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value("world").(*world).topology() },
 			"report":   func(ts *testscript.TestScript, _ bool, args []string) { ts.Value("world").(*world).report(args[0]) },
 		},
 	})
+}
+
+// countWrites begins to count requests that change something; with a number, that many have to have come
+// since then.
+func countWrites(ts *testscript.TestScript, _ bool, args []string) {
+	w := ts.Value("world").(*world)
+	if len(args) == 0 {
+		w.writes.Store(0)
+		return
+	}
+	if got := strconv.FormatInt(w.writes.Load(), 10); got != args[0] {
+		ts.Fatalf("%s requests changed something, want %s", got, args[0])
+	}
 }

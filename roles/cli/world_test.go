@@ -76,6 +76,8 @@ type world struct {
 	store *store.Store
 	hosts *hosts
 	heard atomic.Pointer[func(*http.Request)] // told of each request before it is served
+	// writes counts requests that are no reads.
+	writes atomic.Int64
 }
 
 // newWorld starts one whose files stand in dir.
@@ -116,6 +118,9 @@ func newWorld(t testing.TB, dir string) *world {
 	server.Config = a.Server(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if heard := w.heard.Load(); heard != nil {
 			(*heard)(r)
+		}
+		if r.Method != http.MethodGet {
+			w.writes.Add(1)
 		}
 		a.ServeHTTP(rw, r)
 	}))

@@ -14,6 +14,7 @@ const (
 	ExitOK      = 0
 	ExitFailure = 1 // the command was understood and failed
 	ExitUsage   = 2 // the command line was wrong
+	ExitTrouble = 3 // it failed, of commands that end with 1 for an outcome, such as "there are differences"
 )
 
 // UsageError is a mistake in the command line.

@@ -111,3 +111,12 @@ func stateColor(word string) string {
 	}
 	return ""
 }
+
+// Signed is a line behind a sign, coloured where colours are wanted: + comes, - goes, ~ changes.
+func (t *Terminal) Signed(sign, line string) string {
+	text := sign + " " + line
+	if t.Color {
+		return paint(map[string]string{"+": green, "-": red, "~": yellow}[sign], text)
+	}
+	return text
+}

@@ -125,7 +125,7 @@ func (w *yamlWriter) text(s string, depth int) {
 
 var (
 	// yamlPlain is text that no reader takes for anything but text, besides the words below.
-	yamlPlain = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./+@=-]*( [A-Za-z0-9_./+@=(-][A-Za-z0-9_./+@=()-]*)*$|^[0-9]+(\.[0-9]+){3}(/[0-9]+)?$`)
+	yamlPlain = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./+@=-]*( [A-Za-z0-9_./+@=(-][A-Za-z0-9_./+@=()-]*)*$|^[0-9]+(\.[0-9]+){3}(/[0-9]+)?$|^[0-9]+[MGTP]iB$`)
 	// yamlWord is text that some reader takes for a truth value or for nothing (YAML 1.1, type repository).
 	yamlWord = regexp.MustCompile(`^(?i:y|n|yes|no|true|false|on|off|null)$`)
 )

@@ -94,6 +94,8 @@ type Request struct {
 	// Once makes the request one that is carried out once however often it is sent (Idempotency-Key):
 	// it is sent again when the connection breaks.
 	Once bool
+	// Match is the version that the object must still have (If-Match); empty for any.
+	Match string
 }
 
 // Answer is what came back with success.
@@ -175,6 +177,9 @@ func (c *Client) send(ctx context.Context, r Request, id, once string) (resp *ht
 	}
 	if r.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.Match != "" {
+		req.Header.Set("If-Match", strconv.Quote(r.Match))
 	}
 	if once != "" {
 		req.Header.Set("Idempotency-Key", once)

@@ -7,8 +7,10 @@ import (
 	"math/big"
 	"reflect"
 	"slices"
+	"strings"
 
 	"kowabunga/core/catalogue"
+	"kowabunga/roles/config"
 )
 
 // Change is a field whose value differs. Before and After are plain values; nil stands for none.
@@ -132,4 +134,41 @@ func zero(f *catalogue.Field) any {
 		return false
 	}
 	return ""
+}
+
+// Unset tells whether a value is what a field has when nothing is said about it.
+func Unset(f *catalogue.Field, v any) bool {
+	return reflect.DeepEqual(canonical(f, v), zero(f))
+}
+
+// Strip is a value as a document has it: without what the server sets, sizes with a unit where that is
+// exact.
+func Strip(f *catalogue.Field, v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if n, err := v.Int64(); err == nil && f.Bytes && n >= 1<<20 {
+			if text := config.Size(n).String(); strings.HasSuffix(text, "iB") && !strings.HasSuffix(text, "KiB") {
+				return text
+			}
+		}
+		return v
+	case []any:
+		item := *f
+		item.Type = f.Items
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = Strip(&item, v[i])
+		}
+		return out
+	case map[string]any:
+		out := map[string]any{}
+		for i := range f.Fields {
+			sub := &f.Fields[i]
+			if one, has := v[sub.Name]; has && !sub.ReadOnly && (sub.Required || !Unset(sub, one)) {
+				out[sub.Name] = Strip(sub, one)
+			}
+		}
+		return out
+	}
+	return v
 }

@@ -3,6 +3,7 @@ package form
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,23 @@ func Show(f *catalogue.Field, raw json.RawMessage, name Namer) string {
 	return show(f, v, name)
 }
 
+// Words writes a value of a document or of an answer for people. f is nil for a label.
+func Words(f *catalogue.Field, v any, name Namer) string {
+	if list, ok := v.([]any); v == nil || v == "" || ok && len(list) == 0 {
+		return "(none)"
+	}
+	switch {
+	case f == nil:
+		return fmt.Sprint(v)
+	case f.Secret:
+		return "(hidden)"
+	case (f.Type == catalogue.Object || f.Items == catalogue.Object) && Deep(f.Fields):
+		raw, _ := json.Marshal(v) // it came from JSON or can be sent as such
+		return string(raw)
+	}
+	return show(f, v, name)
+}
+
 func show(f *catalogue.Field, v any, name Namer) string {
 	switch v := v.(type) {
 	case []any:
@@ -62,6 +80,8 @@ func show(f *catalogue.Field, v any, name Namer) string {
 			return size(n)
 		}
 		return v.String()
+	case int64, float64, int:
+		return show(f, json.Number(number(v)), name)
 	case bool:
 		if v {
 			return "yes"
