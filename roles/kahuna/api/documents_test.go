@@ -105,6 +105,7 @@ func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
 	w := newWorld(t)
 	ids := w.topology()
 	w.kompute(ids, "m1")
+	w.shares(ids)
 	w.must("POST", "/api/v2/kwarantines?project="+ids["project"], `{"name":"apart"}`)
 	w.services(ids)
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(w.do("GET", "/api/v2/openapi.json", "").body))
