@@ -218,10 +218,13 @@ func welcomeZone(d model.Draft, r *Request, z *model.Zone) error {
 	return nil
 }
 
+// gatewaysOf are the gateways of a region but those that go with their project.
 func gatewaysOf(v model.View, region model.ID) []*model.Kawaii {
 	var out []*model.Kawaii
 	for k := range model.By[*model.Kawaii](v, "region", region) {
-		out = append(out, k)
+		if k.Phase != model.Deleting {
+			out = append(out, k)
+		}
 	}
 	return out
 }

@@ -114,6 +114,9 @@ func createAdapter(d model.Draft, r *Request) (Outcome, error) {
 	if !ok {
 		return Outcome{}, fault.New(fault.NotFound, "there is no subnet %s", a.Subnet)
 	}
+	if p, ok := model.Find[*model.Project](d, s.Project); ok && p.Phase == model.Deleting {
+		return Outcome{}, idle(p)
+	}
 	if a.MAC == "" {
 		mac, err := ipam.MAC(d, r.Draw)
 		if err != nil {

@@ -79,7 +79,7 @@ func agreed(v model.View, k *model.Kawaii, p *model.Peering) bool {
 		return p.Granted
 	}
 	other := gatewayIn(v, s.Project, k.Region)
-	return other != nil && slices.ContainsFunc(other.Peerings, func(q model.Peering) bool { return q.Subnet == k.PrivateSubnet })
+	return other != nil && other.Phase != model.Deleting && slices.ContainsFunc(other.Peerings, func(q model.Peering) bool { return q.Subnet == k.PrivateSubnet })
 }
 
 // strictness says what becomes of a leg for which there is no address.

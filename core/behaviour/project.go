@@ -12,7 +12,7 @@ import (
 func init() {
 	register(model.KindProject, catalogue.Create, "", createProject)
 	register(model.KindProject, catalogue.Update, "", updateProject)
-	register(model.KindProject, catalogue.Delete, "", remove(emptyProject))
+	register(model.KindProject, catalogue.Delete, "", deleteProject)
 }
 
 func createProject(d model.Draft, r *Request) (Outcome, error) {
@@ -74,6 +74,9 @@ func settle(d model.Draft, r *Request, p *model.Project, regions []model.ID, siz
 // longer lists, when nothing of it is left there.
 func updateProject(d model.Draft, r *Request) (Outcome, error) {
 	old, p := r.Target.(*model.Project), r.Object.(*model.Project)
+	if err := idle(old); err != nil {
+		return Outcome{}, err
+	}
 	if err := checkProject(p); err != nil {
 		return Outcome{}, err
 	}
@@ -160,21 +163,23 @@ func deserted(v model.View, p *model.Project, region model.ID, s *model.Subnet) 
 			return fault.Bad("regions", "the project still has load balancer %q in region %s; delete it first", k.Name, region)
 		}
 	}
+	for k := range model.By[*model.Kylo](v, "project", p.ID) {
+		if k.Region == region {
+			return fault.Bad("regions", "the project still has kylo %q in region %s; delete it first", k.Name, region)
+		}
+	}
+	for k := range model.By[*model.Kawaii](v, "project", p.ID) {
+		if k.Region == region {
+			return fault.Bad("regions", "the project still has kawaii %q in region %s; delete it first", k.Name, region)
+		}
+	}
+	for k := range model.By[*model.Konvey](v, "project", p.ID) {
+		if k.Region == region {
+			return fault.Bad("regions", "the project still has konvey %q in region %s; delete it first", k.Name, region)
+		}
+	}
 	for a := range model.By[*model.Adapter](v, "subnet", s.ID) {
 		return fault.Bad("regions", "the project still has adapter %q in region %s; delete it first", a.Name, region)
-	}
-	return nil
-}
-
-// emptyProject refuses to delete a project whose subnets still have adapters; everything else that
-// belongs to it refers to it, which the store refuses to break.
-func emptyProject(d model.Draft, _ *Request, o model.Object) error {
-	for s := range model.By[*model.Subnet](d, "project", o.Base().ID) {
-		for a := range model.By[*model.Adapter](d, "subnet", s.ID) {
-			if a.Kompute == "" && a.Service == "" {
-				return fault.New(fault.Conflict, "project %q still has adapter %q; delete it first", o.Base().Name, a.Name)
-			}
-		}
 	}
 	return nil
 }

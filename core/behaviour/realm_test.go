@@ -22,6 +22,7 @@ type realm struct {
 	view  *tree.Root
 	ids   map[string]model.ID
 	calls []*operation.Call
+	hold  bool // operations begin and do not end
 }
 
 // newRealm has a region eu with zone eu-a, a host, a pool and private subnets, and the project shop.
@@ -102,8 +103,18 @@ func (w *realm) try(op, params, body string) (behaviour.Outcome, error) {
 		for _, s := range o.Steps {
 			w.calls = append(w.calls, s.Do)
 		}
-		if err := o.Apply(d, o.Done); err != nil {
-			w.t.Fatalf("%s: end: %v", op, err)
+		o.State = operation.Running
+		if err := d.Put(o); err != nil {
+			return out, err
+		}
+		if !w.hold {
+			if err := o.Apply(d, o.Done); err != nil {
+				w.t.Fatalf("%s: end: %v", op, err)
+			}
+			o.State = operation.Succeeded
+			if err := d.Put(o); err != nil {
+				return out, err
+			}
 		}
 	}
 	w.view = d.Publish(w.view.Index() + 1)
@@ -141,6 +152,15 @@ func (w *realm) edit(change func(d model.Draft) error) {
 		w.t.Fatal(err)
 	}
 	w.view = d.Publish(w.view.Index() + 1)
+}
+
+// kinds are those with a wire form.
+func kinds() []model.Kind {
+	var out []model.Kind
+	for _, k := range catalogue.Kinds {
+		out = append(out, k.Name)
+	}
+	return out
 }
 
 func get[O model.Object](w *realm, name string) O {

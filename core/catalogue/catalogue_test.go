@@ -74,7 +74,7 @@ func TestOperationsAreThoseOfTheContract(t *testing.T) {
 			t.Errorf("%s: %s %s, want %s %s", op.ID, op.Method, op.Path, want.Method, want.Path)
 		}
 		var query, wantQuery []string
-		for _, q := range op.Query {
+		for _, q := range op.QueryOf(catalogue.V1) {
 			query = append(query, q.Name)
 		}
 		for _, p := range want.Params {

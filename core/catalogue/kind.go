@@ -1,6 +1,8 @@
 package catalogue
 
 import (
+	"slices"
+
 	"kowabunga/core/access"
 	"kowabunga/core/model"
 )
@@ -77,11 +79,20 @@ type Query struct {
 	Ref     model.Kind // kind the value is an id of
 	Default string
 	Doc     string
+	Native  bool // in API v2 alone; v1 takes no notice of it
 }
 
 // Missing is an operation of the frozen contract that this release answers with 404 and a reason.
 type Missing struct {
 	ID, Method, Path, Reason string
+}
+
+// QueryOf are the query parameters that a version of the API knows.
+func (o *Op) QueryOf(version Version) []Query {
+	if version == V2 {
+		return o.Query
+	}
+	return slices.DeleteFunc(slices.Clone(o.Query), func(q Query) bool { return q.Native })
 }
 
 // Target is the name of the path parameter that names the object itself, empty for List and Create.

@@ -48,9 +48,19 @@ var project = Kind{
 		Query: []Query{{Name: "subnetSize", Type: Integer, Default: "26", Doc: "prefix length of its private subnet in each region, 17 to 32"}}},
 		Op{ID: "ListProjects", Verb: List, Method: "GET", Path: "/project", Response: "[]string", Status: 200, Access: access.Authenticated,
 			Query: []Query{{Name: "subnetSize", Type: Integer, Doc: "has no effect on lists"}}},
-		rud("Project", "project", access.Read, access.Manage, access.Admin),
+		cascading(rud("Project", "project", access.Read, access.Manage, access.Admin)),
 		action("ReadProjectCost", "cost", "GET", "/project/{projectId}/cost", "Cost", readRule),
 		action("ReadProjectUsage", "usage", "GET", "/project/{projectId}/usage", "ProjectResources", readRule)),
+}
+
+// cascading lets the deletion take along everything that lies in the object.
+func cascading(ops []Op) []Op {
+	for i := range ops {
+		if ops[i].Verb == Delete {
+			ops[i].Query = []Query{{Name: "cascade", Type: Boolean, Native: true, Doc: "also delete everything in it, for good: machines, disks, shares, gateways, names"}}
+		}
+	}
+	return ops
 }
 
 func privateSubnets() Field {

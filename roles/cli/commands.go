@@ -72,7 +72,7 @@ func verbs(k *catalogue.Kind) []*cobra.Command {
 		case catalogue.Update:
 			out = append(out, updateCommand(k, op))
 		case catalogue.Delete:
-			out = append(out, deleteCommand(k))
+			out = append(out, deleteCommand(k, op))
 		case catalogue.Action:
 			out = append(out, actionCommand(k, op))
 		}

@@ -46,7 +46,7 @@ func queryFlags(cmd *cobra.Command, op *catalogue.Op) map[string]*form.Input {
 		}
 		out[q.Name] = inputFlag(cmd, f, true)
 		title := "Fields"
-		if op.Verb == catalogue.Action {
+		if op.Verb == catalogue.Action || op.Verb == catalogue.Delete {
 			title = "Flags"
 		}
 		group(cmd, title, form.FlagName(q.Name, false))
@@ -268,7 +268,7 @@ func yesFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().BoolP("yes", "y", false, "do not ask")
 }
 
-func deleteCommand(k *catalogue.Kind) *cobra.Command {
+func deleteCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "delete NAME…",
 		Aliases:           []string{"rm"},
@@ -280,6 +280,7 @@ func deleteCommand(k *catalogue.Kind) *cobra.Command {
 	}
 	p := narrowing(cmd, k)
 	yes := yesFlag(cmd)
+	queries := queryFlags(cmd, op)
 	a := writeFlags(cmd, false)
 	return leaf(cmd, k, asText, func(c *call, args []string) error {
 		if !*yes {
@@ -290,12 +291,16 @@ func deleteCommand(k *catalogue.Kind) *cobra.Command {
 			if len(args) > 1 {
 				what = fmt.Sprintf("%d %s:", len(args), k.Plural)
 			}
-			if agreed, err := c.t.Confirm("Delete "+what+" "+strings.Join(args, ", ")+"?", false, "--yes"); err != nil {
+			names := strings.Join(args, ", ")
+			if f := cmd.Flags().Lookup("cascade"); f != nil && f.Value.String() == "true" {
+				names += " and everything in it"
+			}
+			if agreed, err := c.t.Confirm("Delete "+what+" "+names+"?", false, "--yes"); err != nil {
 				return err
 			} else if !agreed {
 				return &fault.Error{Code: fault.Cancelled, Op: "delete", Message: "nothing was deleted"}
 			}
 		}
-		return c.each(k, p, slices.Compact(args), "delete", http.MethodDelete, "", nil, a)
+		return c.each(k, p, slices.Compact(args), "delete", http.MethodDelete, "", queries, a)
 	})
 }

@@ -250,7 +250,7 @@ func input(c *call, op *catalogue.Op, r *operate.Request) error {
 	if err != nil {
 		return err
 	}
-	if r.Query, err = query(q, op.Query); err != nil {
+	if r.Query, err = query(q, op.QueryOf(catalogue.V1)); err != nil {
 		return err
 	}
 	if op.Request != "" {

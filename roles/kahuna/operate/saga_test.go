@@ -60,6 +60,13 @@ func files(c *cloud) {
 	c.must("more", "CreateProjectRegionKylo", inRegion, nil, `{"name":"more","access":"RO"}`)
 }
 
+// everything is a project with machines, disks and shares.
+func everything(c *cloud) {
+	machine(c)
+	web(c)
+	files(c)
+}
+
 var sagas = []saga{
 	{"template.create", func(*cloud) {}, "CreateTemplate", map[string]string{"poolId": "pool"}, nil, text(`{"name":"other","source":"https://example.net/x.img"}`)},
 	{"template.delete", func(*cloud) {}, "DeleteTemplate", map[string]string{"templateId": "image"}, nil, noBody},
@@ -75,6 +82,7 @@ var sagas = []saga{
 	{"kylo.update", files, "UpdateKylo", map[string]string{"kyloId": "files"}, nil, text(`{"name":"files","access":"RO","protocols":[4]}`)},
 	{"kylo.delete", files, "DeleteKylo", map[string]string{"kyloId": "files"}, nil, noBody},
 	{"nfs.update", files, "UpdateStorageNFS", map[string]string{"nfsId": "ganesha"}, nil, text(`{"name":"ganesha","endpoint":"nfs.eu.example","backends":["192.0.2.2"]}`)},
+	{"project.delete", everything, "DeleteProject", map[string]string{"projectId": "shop"}, behaviour.Query{"cascade": "true"}, noBody},
 	{"kompute.delete", web, "DeleteKompute", map[string]string{"komputeId": "web"}, nil, noBody},
 }
 

@@ -63,7 +63,9 @@ func V1(about About) Object {
 		for _, p := range op.Params {
 			params = append(params, pathParam(p.Name, string(p.Kind), true))
 		}
-		o := describe(op, params, "ApiError", "application/json")
+		known := *op
+		known.Query = op.QueryOf(catalogue.V1)
+		o := describe(&known, params, "ApiError", "application/json")
 		o["operationId"] = op.ID
 		answer := Object{"description": "done"}
 		if op.Response != "" {
