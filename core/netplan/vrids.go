@@ -1,0 +1,101 @@
+package netplan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"kowabunga/core/model"
+	"kowabunga/core/wire"
+)
+
+// claim is a VRRP router id on a segment.
+type claim struct {
+	vnet model.ID
+	vrid int64
+}
+
+// claims are who uses which router ids in a region, and who wanted one that somebody else has.
+type claims struct {
+	owner  map[claim]model.ID
+	losers map[model.ID]string // service -> what it did not get
+}
+
+// claimed looks at the gateways and load balancers of a region in order of their creation: who was first
+// keeps its id. The allocator gives no id twice, so that there are no losers unless somebody moved
+// segments together.
+func claimed(v model.View, region model.ID) claims {
+	c := claims{owner: map[claim]model.ID{}, losers: map[model.ID]string{}}
+	type want struct {
+		owner model.ID
+		claim
+	}
+	var wants []want
+	for o := range model.By[*model.Kawaii](v, "region", region) {
+		for _, pair := range o.VIPs {
+			for _, subnet := range []model.ID{o.PublicSubnet, privateSubnet(v, o.Project, region)} {
+				if s, ok := model.Find[*model.Subnet](v, subnet); ok {
+					wants = append(wants, want{o.ID, claim{s.VNet, pair.VRID}})
+				}
+			}
+		}
+	}
+	for o := range model.By[*model.Konvey](v, "region", region) {
+		if s := balancerSubnet(v, o); s != nil && o.VRID != 0 {
+			wants = append(wants, want{o.ID, claim{s.VNet, o.VRID}})
+		}
+	}
+	slices.SortStableFunc(wants, func(a, b want) int { return compareIDs(a.owner, b.owner) })
+	for _, w := range wants {
+		if holder, taken := c.owner[w.claim]; taken && holder != w.owner {
+			c.losers[w.owner] = fmt.Sprintf("VRRP id %d is used by %s on vnet %s already; create the service anew", w.vrid, holder, w.vnet)
+			continue
+		}
+		c.owner[w.claim] = w.owner
+	}
+	return c
+}
+
+func compareIDs(a, b model.ID) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// free is the router id that the Kiwis take on a segment; ok is false when none is left.
+func (c claims) free(vnet model.ID) (int64, bool) {
+	for vrid := int64(wire.KiwiVRID); vrid > 0; vrid-- {
+		if _, taken := c.owner[claim{vnet, vrid}]; !taken {
+			return vrid, true
+		}
+	}
+	return 0, false
+}
+
+// same tells whether two looks came to the same losers.
+func (c claims) same(o claims) bool { return maps.Equal(c.losers, o.losers) }
+
+// privateSubnet is a project's own subnet in a region, empty when it has none.
+func privateSubnet(v model.View, project, region model.ID) model.ID {
+	for s := range model.By[*model.Subnet](v, "project", project) {
+		if n, ok := model.Find[*model.VNet](v, s.VNet); ok && n.Region == region {
+			return s.ID
+		}
+	}
+	return ""
+}
+
+// balancerSubnet is the subnet that a load balancer's address is of, nil when it has none.
+func balancerSubnet(v model.View, o *model.Konvey) *model.Subnet {
+	if a, ok := model.Find[*model.Adapter](v, o.Adapter); ok {
+		if s, ok := model.Find[*model.Subnet](v, a.Subnet); ok {
+			return s
+		}
+	}
+	s, _ := model.Find[*model.Subnet](v, privateSubnet(v, o.Project, o.Region))
+	return s
+}
