@@ -13,9 +13,13 @@ func (p *Plan) balancer(n *model.Node, made *node) {
 	s := &wire.KonveyState{Schema: wire.KonveySchema, Node: string(n.ID), Konvey: string(n.Owner), Project: string(n.Project), Region: string(made.region), Zone: string(n.Zone)}
 	problem := func(format string, args ...any) { s.Problems = append(s.Problems, fmt.Sprintf(format, args...)) }
 	o, ok := model.Find[*model.Konvey](p.view, n.Owner)
-	if !ok {
+	switch {
+	case !ok:
 		problem("its load balancer %s is gone", n.Owner)
-	} else {
+	case o.Region != made.region:
+		made.strayed = true
+		problem("node %s is not in the region of its load balancer", n.ID)
+	default:
 		s.Name = o.Name
 		p.balancerAddress(o, n, s, problem)
 		p.endpoints(o, s, problem)
@@ -27,20 +31,16 @@ func (p *Plan) balancer(n *model.Node, made *node) {
 	made.body, made.problems = s.Encode(), s.Problems
 }
 
-// balancerAddress puts the node on the subnet of its address. The node that was made first is first in line for it.
+// balancerAddress puts the node on the subnet of its address. The node that is
+// not the standby is first in line for it.
 func (p *Plan) balancerAddress(o *model.Konvey, n *model.Node, s *wire.KonveyState, problem func(string, ...any)) {
-	subnet := balancerSubnet(p.view, o)
-	if subnet == nil {
+	l, ok := p.onLan(o.Subnet, o.Region)
+	if !ok {
 		problem("the project has no subnet in region %s", o.Region)
 		return
 	}
-	l, ok := p.onLan(subnet.ID, o.Region)
-	if !ok {
-		problem("subnet %s is not of region %s", subnet.ID, o.Region)
-		return
-	}
 	s.Interfaces = []wire.Leg{p.leg(wire.Private, l, n.Adapter, n.Address)}
-	s.Resolver = resolver(subnet)
+	s.Resolver = resolver(l.Subnet)
 	gateway := l.Gateway
 	if project, ok := model.Find[*model.Project](p.view, o.Project); ok {
 		s.Search = zoneName(project.Domain)
@@ -58,12 +58,9 @@ func (p *Plan) balancerAddress(o *model.Konvey, n *model.Node, s *wire.KonveySta
 		problem("it has no virtual address")
 		return
 	}
-	vip := wire.BalancerVIP{Address: netip.PrefixFrom(at, l.cidr.Bits()).String(), VRID: o.VRID, Priority: wire.PriorityOther}
-	for first := range model.By[*model.Node](p.view, "owner", o.ID) {
-		if first.ID == n.ID {
-			vip.Priority = wire.PriorityOwn
-		}
-		break
+	vip := wire.BalancerVIP{Address: netip.PrefixFrom(at, l.cidr.Bits()).String(), VRID: o.VRID, Priority: wire.PriorityOwn}
+	if n.Standby {
+		vip.Priority = wire.PriorityOther
 	}
 	s.VIPs = []wire.BalancerVIP{vip}
 }

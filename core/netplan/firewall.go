@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"kowabunga/core/model"
+	"kowabunga/core/netrule"
 	"kowabunga/core/wire"
 )
 
@@ -25,14 +26,8 @@ func policy(text string) string {
 
 // network4 reads a network of a rule: in CIDR notation or a single address. ok is false for anything else.
 func network4(text string) (string, bool) {
-	if a, err := netip.ParseAddr(text); err == nil && a.Is4() {
-		return netip.PrefixFrom(a, 32).String(), true
-	}
-	p, err := netip.ParsePrefix(text)
-	if err != nil || !p.Addr().Is4() {
-		return "", false
-	}
-	return p.Masked().String(), true
+	p, err := netrule.Network("network", text)
+	return p.String(), err == nil
 }
 
 // portsOf reads the ports of a rule in their canonical form.
@@ -76,7 +71,6 @@ func (g *gatewayPlan) firewall() {
 
 // forwardings hand ports of every public address to machines, for machines of the project as well.
 func (g *gatewayPlan) forwardings(lan string) {
-	hairpin := false
 	for _, d := range g.kawaii.DNAT {
 		list, ok := portsOf(d.Ports)
 		to, err := netip.ParseAddr(d.Destination)
@@ -90,13 +84,6 @@ func (g *gatewayPlan) forwardings(lan string) {
 		for _, vip := range g.vips {
 			g.state.DNAT = append(g.state.DNAT, wire.Forwarding{Public: vip, Protocol: d.Protocol, Ports: list, Destination: to.String(), Hairpin: true})
 			g.rule(wire.Rule{Chain: "forward", In: wire.Private, Source: lan, Destination: vip + "/32", Protocol: d.Protocol, Ports: list, Action: "accept", Why: "machines at the public address"})
-			hairpin = true
-		}
-	}
-	if hairpin {
-		// What was not handed to a machine is for nobody.
-		for _, vip := range g.vips {
-			g.rule(wire.Rule{Chain: "forward", In: wire.Private, Destination: vip + "/32", Action: "drop", Why: "nothing is there"})
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"kowabunga/core/metadata"
 	"kowabunga/core/model"
 	"kowabunga/core/wire"
 )
@@ -25,7 +26,10 @@ func (p *Plan) gateway(n *model.Node, made *node) {
 	s := &wire.KawaiiState{Schema: wire.KawaiiSchema, Node: string(n.ID), Kawaii: string(n.Owner), Project: string(n.Project), Region: string(made.region), Zone: string(n.Zone)}
 	g := &gatewayPlan{Plan: p, node: n, state: s}
 	var served wire.Part
-	if k, ok := model.Find[*model.Kawaii](p.view, n.Owner); ok {
+	if k, ok := model.Find[*model.Kawaii](p.view, n.Owner); ok && k.Region != made.region {
+		made.strayed = true
+		g.problem("node %s is not in the region of its gateway", n.ID)
+	} else if ok {
 		g.kawaii, s.Name = k, k.Name
 		g.segments()
 		g.pairs()
@@ -78,7 +82,7 @@ func (p *Plan) leg(name string, l lan, adapter model.ID, address string) wire.Le
 // segments finds the project's own subnet and the public one and puts a leg on each.
 func (g *gatewayPlan) segments() {
 	var ok bool
-	if g.private, ok = g.onLan(privateSubnet(g.view, g.kawaii.Project, g.kawaii.Region), g.kawaii.Region); !ok {
+	if g.private, ok = g.onLan(g.kawaii.PrivateSubnet, g.kawaii.Region); !ok {
 		g.problem("the project has no subnet in region %s", g.kawaii.Region)
 		g.private = lan{}
 	} else {
@@ -144,23 +148,23 @@ func (g *gatewayPlan) routes() {
 	}
 }
 
-// documentsOf are the metadata of a project's machines in a region.
+// documentsOf are the metadata of a project's machines in a region. What a machine costs is not in them:
+// prices depend on all hosts of the installation.
 func (p *Plan) documentsOf(at place) documents {
 	if made, ok := p.documents[at]; ok {
 		return made
 	}
 	var made documents
-	if p.opts.Document != nil {
-		var all []wire.MachineDocument
-		for o := range model.By[*model.Instance](p.view, "project", at.project) {
-			if z, ok := model.Find[*model.Zone](p.view, o.Zone); ok && z.Region == at.region {
-				if d, ok := p.opts.Document(p.view, o); ok {
-					all = append(all, d)
-				}
-			}
+	var all []wire.MachineDocument
+	for o := range model.By[*model.Instance](p.view, "project", at.project) {
+		if z, ok := model.Find[*model.Zone](p.view, o.Zone); !ok || z.Region != at.region {
+			continue
 		}
-		made.lines = wire.Lines(all)
+		if address, subnet := metadata.Local(p.view, o); subnet != nil {
+			all = append(all, wire.MachineDocument{Machine: string(o.ID), Address: address.String(), Secret: o.SecretHash, Document: wire.Line(metadata.Of(p.view, o, nil))})
+		}
 	}
+	made.lines = wire.Lines(all)
 	p.documents[at] = made
 	return made
 }

@@ -32,8 +32,8 @@ func (p *Plan) kiwi(region model.ID) []byte {
 	for _, owner := range sortedKeys(n.claims.losers) {
 		problems = append(problems, fmt.Sprintf("%s: %s", owner, n.claims.losers[owner]))
 	}
-	size := 4096 + len(n.filter)
-	for _, parts := range [][]wire.Part{leases, records, scopes} {
+	size := 4096 + 64*(len(zones)+len(problems))
+	for _, parts := range [][]wire.Part{leases, records, scopes, {n.members, n.links, n.groups, n.routes, n.nat, n.filter}} {
 		for _, part := range parts {
 			size += len(part) + 2
 		}
@@ -71,17 +71,18 @@ func (p *Plan) zones(region model.ID, reverse []string) (zones []wire.Zone, reco
 	for _, at := range places {
 		made := p.namesOf(at)
 		problems = append(problems, made.problems...)
-		for i := range made.records {
-			r := &made.records[i]
-			if sharers[made.zone] > 1 {
-				full := r.Name + "." + made.zone
-				if holder, ok := taken[full]; ok {
-					problems = append(problems, fmt.Sprintf("name %s of %s is that of %s", full, r.Owner, holder))
-					continue
-				}
-				taken[full] = r.Owner
+		if sharers[made.zone] < 2 {
+			records = append(records, made.lines)
+			continue
+		}
+		for _, r := range made.records {
+			full := r.Name + "." + made.zone
+			if holder, ok := taken[full]; ok {
+				problems = append(problems, fmt.Sprintf("name %s of %s is that of %s", full, r.Owner, holder))
+				continue
 			}
-			records = append(records, r.line)
+			taken[full] = r.Owner
+			records = append(records, wire.Line(r))
 		}
 	}
 	for _, name := range reverse {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"kowabunga/core/cloudinit"
@@ -14,13 +15,9 @@ import (
 // names are the names of a project in a region, or of the region itself.
 type names struct {
 	zone     string // empty when there is no domain
-	records  []record
+	records  []wire.Record
+	lines    wire.Part // of all records
 	problems []string
-}
-
-type record struct {
-	wire.Record
-	line wire.Part
 }
 
 func (p *Plan) namesOf(at place) *names {
@@ -28,6 +25,7 @@ func (p *Plan) namesOf(at place) *names {
 		return made
 	}
 	made := planNames(p.view, at)
+	made.lines = wire.Lines(made.records)
 	p.names[at] = made
 	return made
 }
@@ -44,7 +42,7 @@ func planNames(v model.View, at place) *names {
 		}
 		made.zone = zoneName(region.Domain)
 		for r := range model.By[*model.Record](v, "region", at.region) {
-			made.written(r, taken)
+			made.written(r, taken, nil)
 		}
 		return made
 	}
@@ -56,8 +54,9 @@ func planNames(v model.View, at place) *names {
 	if made.zone == "" {
 		return made
 	}
+	away := elsewhere(v, project, at.region)
 	for r := range model.By[*model.Record](v, "project", at.project) {
-		made.written(r, taken)
+		made.written(r, taken, away)
 	}
 	for o := range model.By[*model.Instance](v, "project", at.project) {
 		if z, ok := model.Find[*model.Zone](v, o.Zone); ok && z.Region == at.region {
@@ -69,16 +68,47 @@ func planNames(v model.View, at place) *names {
 	return made
 }
 
-// written adds a record that somebody made.
-func (made *names) written(r *model.Record, taken map[string]bool) {
+// elsewhere tells whether an address is one of a subnet of the project's other regions and of none here:
+// what is there is not told here.
+func elsewhere(v model.View, project *model.Project, region model.ID) func(netip.Addr) bool {
+	var here, there []netip.Prefix
+	if len(project.Regions) > 1 {
+		for _, r := range project.Regions {
+			for n := range model.By[*model.VNet](v, "region", r) {
+				for s := range model.By[*model.Subnet](v, "vnet", n.ID) {
+					if p, err := netip.ParsePrefix(s.CIDR); err == nil && r == region {
+						here = append(here, p)
+					} else if err == nil {
+						there = append(there, p)
+					}
+				}
+			}
+		}
+	}
+	return func(a netip.Addr) bool {
+		in := func(p netip.Prefix) bool { return p.Contains(a) }
+		return slices.ContainsFunc(there, in) && !slices.ContainsFunc(here, in)
+	}
+}
+
+// written adds a record that somebody made, with its addresses that are not away.
+func (made *names) written(r *model.Record, taken map[string]bool, away func(netip.Addr) bool) {
 	if made.zone == "" {
 		return
 	}
 	var addresses []string
+	left := false
 	for _, text := range r.Addresses {
 		if a, err := netip.ParseAddr(text); err == nil {
+			if away != nil && away(a) {
+				left = true
+				continue
+			}
 			addresses = append(addresses, a.String())
 		}
+	}
+	if len(addresses) == 0 && left {
+		return
 	}
 	made.add(wire.Record{Name: strings.TrimSuffix(strings.ToLower(r.Name), "."), Addresses: addresses, Owner: string(r.ID)}, taken)
 }
@@ -94,7 +124,7 @@ func (made *names) add(r wire.Record, taken map[string]bool) {
 	default:
 		taken[r.Name] = true
 		r.Zone = made.zone
-		made.records = append(made.records, record{r, wire.Line(r)})
+		made.records = append(made.records, r)
 	}
 }
 

@@ -35,10 +35,14 @@ type lan struct {
 	cidr netip.Prefix
 }
 
-// tenant tells whether the subnet is a project's, infrastructure whether it is the operator's own.
+// tenant tells whether the subnet is a project's.
 func (l *lan) tenant() bool { return l.Project != "" }
 
-func (l *lan) infrastructure() bool { return !l.tenant() && l.Application != applicationCeph }
+// infrastructure tells whether a subnet is the operator's own. One with a pool of gateway addresses waits
+// for a project, and is nobody's until then.
+func infrastructure(s *model.Subnet) bool {
+	return s.Project == "" && s.Application != applicationCeph && len(s.GwPool) == 0
+}
 
 // applicationCeph marks a storage network: nothing is routed from it, and gateways may have legs on it.
 const applicationCeph = "ceph"
@@ -125,7 +129,7 @@ func (n *network) plan(lans []*lan) {
 	}
 	for _, l := range lans {
 		for _, out := range public {
-			if l.net.Private && l.infrastructure() {
+			if l.net.Private && infrastructure(l.Subnet) {
 				nat = append(nat, wire.Masquerade{Source: l.cidr.String(), Out: out})
 			}
 		}
@@ -202,8 +206,8 @@ func routerFilter(lans []*lan) []wire.Rule {
 		case l.tenant():
 			why := "subnet of project " + string(l.Project)
 			tenants = append(tenants, wire.Rule{Chain: "forward", Source: cidr, Action: "drop", Why: why}, wire.Rule{Chain: "forward", Destination: cidr, Action: "drop", Why: why})
-		case l.infrastructure():
-			own = append(own, wire.Rule{Chain: "forward", In: link, Source: cidr, Action: "accept", Why: "subnet of no project"})
+		case infrastructure(l.Subnet):
+			own = append(own, wire.Rule{Chain: "forward", In: link, Source: cidr, Action: "accept", Why: "subnet of the operator"})
 		}
 	}
 	return slices.Concat(in, routes, tenants, own)

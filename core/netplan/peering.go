@@ -41,7 +41,7 @@ func (r reach) and(o reach) reach {
 // counterpart is the peering that the project of a subnet has declared with the project of this gateway,
 // nil while it has none. Both must be of one region.
 func counterpart(v model.View, k *model.Kawaii, s *model.Subnet) *model.Peering {
-	mine := privateSubnet(v, k.Project, k.Region)
+	mine := k.PrivateSubnet
 	if mine == "" {
 		return nil
 	}
@@ -61,7 +61,7 @@ func counterpart(v model.View, k *model.Kawaii, s *model.Subnet) *model.Peering 
 // peerings put a leg on each subnet whose other side agrees, and let pass what both sides do: this
 // gateway's egress and the other's ingress. It is decided here, where the traffic begins, because from
 // the leg on it meets no other gateway. Nothing begins on the leg: the other side has one of its own.
-// Storage networks agree with everybody, belonging to nobody.
+// For a subnet that belongs to no project, a superAdmin agrees; a storage network opens its ports.
 func (g *gatewayPlan) peerings() {
 	if g.private.Subnet == nil {
 		return
@@ -85,8 +85,10 @@ func (g *gatewayPlan) peerings() {
 		case there.tenant() && other != nil:
 			theirs, _ := reachOf(other.Policy, other.Ingress)
 			allowed = allowed.and(theirs)
-		case !there.tenant() && there.Application == applicationCeph:
-			allowed.tcp, allowed.udp = allowed.tcp.union(storage), allowed.udp.union(storage)
+		case !there.tenant() && p.Granted:
+			if there.Application == applicationCeph {
+				allowed.tcp, allowed.udp = allowed.tcp.union(storage), allowed.udp.union(storage)
+			}
 		default:
 			g.problem("peering with subnet %s waits for the other side to agree", p.Subnet)
 			continue

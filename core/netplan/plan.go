@@ -5,18 +5,9 @@ import (
 	"kowabunga/core/wire"
 )
 
-// Options is what a plan needs besides the view.
-type Options struct {
-	// Document makes what a machine may read about itself; ok is false for a machine that gets nothing.
-	// It may look at the machine, its project, zone, region and host, and its adapters, subnets, volumes
-	// and their templates. Without it gateways serve no metadata.
-	Document func(v model.View, machine *model.Instance) (document wire.MachineDocument, ok bool)
-}
-
 // Plan is the desired states of one view, computed as far as anybody asked for them. It is not safe for
 // concurrent use.
 type Plan struct {
-	opts Options
 	view model.View
 
 	networks  map[model.ID]*network // by region
@@ -41,11 +32,12 @@ type node struct {
 	region   model.ID
 	body     wire.Part
 	problems []string
+	strayed  bool // its owner is of another region, which this one is told nothing of
 }
 
 // New begins a plan for a view.
-func New(v model.View, opts Options) *Plan {
-	p := &Plan{opts: opts}
+func New(v model.View) *Plan {
+	p := new(Plan)
 	p.reset(v)
 	return p
 }
@@ -99,11 +91,12 @@ func (p *Plan) Services(host model.ID) []byte {
 	var kawaii, konvey []wire.Part
 	if host != "" {
 		for n := range model.By[*model.Node](p.view, "kaktus", host) {
-			switch n.Role {
-			case roleKawaii:
-				kawaii = append(kawaii, p.node(n).body)
-			case roleKonvey:
-				konvey = append(konvey, p.node(n).body)
+			switch made := p.node(n); {
+			case made.strayed:
+			case n.Role == roleKawaii:
+				kawaii = append(kawaii, made.body)
+			case n.Role == roleKonvey:
+				konvey = append(konvey, made.body)
 			}
 		}
 	}

@@ -3,7 +3,8 @@ package netplan
 import (
 	"slices"
 	"strconv"
-	"strings"
+
+	"kowabunga/core/netrule"
 )
 
 // span is a range of ports, both ends included.
@@ -12,24 +13,13 @@ type span struct{ first, last int }
 // ports is a set of ports: spans in order that neither overlap nor touch.
 type ports []span
 
-// allPorts are all ports there are.
-var allPorts = ports{{1, 65535}}
-
 // parsePorts reads a list like "80,443,8000-8080"; ok is false when it is none.
 func parsePorts(text string) (set ports, ok bool) {
-	for _, item := range strings.Split(text, ",") {
-		low, high, ranged := strings.Cut(item, "-")
-		first, err := strconv.ParseUint(low, 10, 16)
-		last := first
-		if err == nil && ranged {
-			last, err = strconv.ParseUint(high, 10, 16)
-		}
-		if err != nil || first == 0 || last < first {
-			return nil, false
-		}
-		set = append(set, span{int(first), int(last)})
+	spans, err := netrule.Ports("ports", text)
+	for _, s := range spans {
+		set = append(set, span{int(s.First), int(s.Last)})
 	}
-	return set.settled(), true
+	return set, err == nil
 }
 
 func (p ports) settled() ports {

@@ -44,7 +44,7 @@ func planScope(v model.View, subnet model.ID) *scope {
 	cidr = cidr.Masked()
 	project, owned := model.Find[*model.Project](v, s.Project)
 	d := wire.Scope{Subnet: string(s.ID), Interface: net.Interface, CIDR: cidr.String(), Router: s.Gateway, DNS: resolver(s), Ranges: []string{},
-		Open: !owned && s.Application != applicationCeph}
+		Open: infrastructure(s)}
 	if owned {
 		d.Domain = zoneName(project.Domain)
 	}

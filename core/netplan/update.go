@@ -156,6 +156,14 @@ func (d *dirt) region(region model.ID) {
 		}
 	}
 	for _, v := range []model.View{d.before, d.after} {
+		// Which addresses are of this region decides what projects tell in their other regions.
+		for p := range model.By[*model.Project](v, "region", region) {
+			for _, other := range p.Regions {
+				if other != region {
+					d.place(v, place{other, p.ID})
+				}
+			}
+		}
 		for z := range model.By[*model.Zone](v, "region", region) {
 			for h := range model.By[*model.Kaktus](v, "zone", z.ID) {
 				d.hostChanged(h)

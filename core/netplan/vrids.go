@@ -33,7 +33,7 @@ func claimed(v model.View, region model.ID) claims {
 	var wants []want
 	for o := range model.By[*model.Kawaii](v, "region", region) {
 		for _, pair := range o.VIPs {
-			for _, subnet := range []model.ID{o.PublicSubnet, privateSubnet(v, o.Project, region)} {
+			for _, subnet := range []model.ID{o.PublicSubnet, o.PrivateSubnet} {
 				if s, ok := model.Find[*model.Subnet](v, subnet); ok {
 					wants = append(wants, want{o.ID, claim{s.VNet, pair.VRID}})
 				}
@@ -41,7 +41,7 @@ func claimed(v model.View, region model.ID) claims {
 		}
 	}
 	for o := range model.By[*model.Konvey](v, "region", region) {
-		if s := balancerSubnet(v, o); s != nil && o.VRID != 0 {
+		if s, ok := model.Find[*model.Subnet](v, o.Subnet); ok && o.VRID != 0 {
 			wants = append(wants, want{o.ID, claim{s.VNet, o.VRID}})
 		}
 	}
@@ -78,24 +78,3 @@ func (c claims) free(vnet model.ID) (int64, bool) {
 
 // same tells whether two looks came to the same losers.
 func (c claims) same(o claims) bool { return maps.Equal(c.losers, o.losers) }
-
-// privateSubnet is a project's own subnet in a region, empty when it has none.
-func privateSubnet(v model.View, project, region model.ID) model.ID {
-	for s := range model.By[*model.Subnet](v, "project", project) {
-		if n, ok := model.Find[*model.VNet](v, s.VNet); ok && n.Region == region {
-			return s.ID
-		}
-	}
-	return ""
-}
-
-// balancerSubnet is the subnet that a load balancer's address is of, nil when it has none.
-func balancerSubnet(v model.View, o *model.Konvey) *model.Subnet {
-	if a, ok := model.Find[*model.Adapter](v, o.Adapter); ok {
-		if s, ok := model.Find[*model.Subnet](v, a.Subnet); ok {
-			return s
-		}
-	}
-	s, _ := model.Find[*model.Subnet](v, privateSubnet(v, o.Project, o.Region))
-	return s
-}

@@ -62,7 +62,7 @@ type Leg struct {
 
 // Pair is the virtual addresses of one zone. Both belong to one VRRP group, which speaks on the private
 // interface: they move together, and what a machine sends to its gateway leaves from the address that
-// belongs to it.
+// belongs to it. A node of higher priority that comes back takes the pair of its zone again.
 type Pair struct {
 	Zone     string `json:"zone"`
 	VRID     int64  `json:"vrid"`              // unique on both segments

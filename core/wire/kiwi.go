@@ -16,7 +16,8 @@ const DNSTTL = 60
 // that belongs to no Kiwi.
 //
 // The shared addresses of all groups move together: a router that holds one holds all of them, so that
-// what goes out through one segment comes back through the same router. The routers' own addresses, from
+// what goes out through one segment comes back through the same router. A router that comes back takes
+// nothing from one that works. The routers' own addresses, from
 // which VRRP speaks, are configuration of their hosts, as is the uplink that interfaces without a VLAN
 // stand for.
 type KiwiState struct {
@@ -96,7 +97,7 @@ type Scope struct {
 	Domain    string   `json:"domain,omitempty"` // option 15
 	Routes    []string `json:"routes,omitempty"` // networks behind the subnet's gateway, option 121 (RFC 3442)
 	Ranges    []string `json:"ranges"`           // "first-last": what may be leased at all; reserved ranges, gateways and their pool are left out
-	Open      bool     `json:"open"`             // whether clients without a reservation get an address; in subnets of projects they do not
+	Open      bool     `json:"open"`             // whether clients without a reservation get an address; in subnets of projects and storage they do not
 }
 
 // Reservation is the address of an adapter.

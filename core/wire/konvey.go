@@ -27,7 +27,7 @@ type KonveyState struct {
 type BalancerVIP struct {
 	Address  string `json:"address"` // with prefix length
 	VRID     int64  `json:"vrid"`
-	Priority int    `json:"priority"` // PriorityOwn on the first node, PriorityOther on the second
+	Priority int    `json:"priority"` // PriorityOwn on the first node, PriorityOther on the standby
 }
 
 // Endpoint is a port that the load balancer listens on. Connections go to the backends that are alive, in
