@@ -52,8 +52,12 @@ func has(rules []wire.Rule, want wire.Rule) bool {
 func TestOneRecordIsOneLine(t *testing.T) {
 	root := topology.View()
 	for what, change1 := range map[string]func(model.Draft) error{
-		"record":  func(d model.Draft) error { return edit(d, topology.Record, func(r *model.Record) { r.Addresses = []string{"10.50.201.99"} }) },
-		"machine": func(d model.Draft) error { return edit(d, topology.Machine, func(o *model.Instance) { o.Name = "front" }) },
+		"record": func(d model.Draft) error {
+			return edit(d, topology.Record, func(r *model.Record) { r.Addresses = []string{"10.50.201.99"} })
+		},
+		"machine": func(d model.Draft) error {
+			return edit(d, topology.Machine, func(o *model.Instance) { o.Name = "front" })
+		},
 	} {
 		if what == "machine" { // without the gateway and the load balancer, which tell and know its name
 			root, _ = change(t, root, func(d model.Draft) error {

@@ -161,7 +161,7 @@ func TestIncrementalIsFull(t *testing.T) {
 		root := base
 		p := netplan.New(root)
 		was := documents(root, p)
-		for n := range rapid.IntRange(1, 12).Draw(t, "commits") {
+		for n := range rapid.IntRange(1, 6).Draw(t, "commits") {
 			e := root.Edit()
 			for m := range rapid.IntRange(1, 2).Draw(t, "changes") {
 				mutate(t, e, 10*n+m)
