@@ -17,6 +17,7 @@ const (
 	MethodMachinePower    = "machine.power"      // MachinePower -> MachineStatus
 	MethodMachineState    = "machine.state"      // MachineRef -> MachineStatus
 	MethodMachineConsole  = "machine.console"    // MachineConsole -> MachineOutput: the tail of the serial console
+	MethodMachineConnect  = "machine.connect"    // MachineRef -> MachineTicket: the screen, for one client and a short time
 	EventMachine          = "machine"            // body MachineStatus
 	EventPool             = "pool"               // body PoolStatus
 	StateKaktus           = "kaktus"             // name of a Kaktus' desired state; body KaktusState
@@ -206,6 +207,17 @@ type MachineConsole struct {
 type MachineOutput struct {
 	Data []byte `json:"data"`
 	Next int64  `json:"next"`
+}
+
+// MachineTicket lets one client see and use a machine's screen: nobody listens on the port before, and
+// the port is closed once somebody has connected or the time is over. The password is the machine's
+// until the next ticket.
+type MachineTicket struct {
+	Protocol string `json:"protocol"` // "vnc" (RFC 6143)
+	Host     string `json:"host"`     // address of this Kaktus
+	Port     int    `json:"port"`
+	Password string `json:"password"` // at most 8 characters (RFC 6143 section 7.2.2)
+	Expires  int64  `json:"expires"`  // seconds from now
 }
 
 // Inventory is everything a Kaktus has, for Kahuna to compare with what it should have.

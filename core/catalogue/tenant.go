@@ -164,7 +164,8 @@ var instance = Kind{
 		listed("ListKaktusInstances", "/kaktus/{kaktusId}/instances", "kaktus"),
 		powered("Instance", "instance"),
 		reseeded("Instance", "instance"),
-		action("ReadInstanceState", "state", "GET", "/instance/{instanceId}/state", "InstanceState", readRule)),
+		action("ReadInstanceState", "state", "GET", "/instance/{instanceId}/state", "InstanceState", readRule),
+		action("ReadInstanceRemoteConnection", "connect", "GET", "/instance/{instanceId}/connect", "InstanceRemoteAccess", access.Operate)),
 }
 
 var kompute = Kind{
@@ -195,7 +196,8 @@ var kompute = Kind{
 		listed("ListProjectZoneKomputes", "/project/{projectId}/zone/{zoneId}/komputes", "zone"),
 		powered("Kompute", "kompute"),
 		reseeded("Kompute", "kompute"),
-		action("ReadKomputeState", "state", "GET", "/kompute/{komputeId}/state", "InstanceState", readRule)),
+		action("ReadKomputeState", "state", "GET", "/kompute/{komputeId}/state", "InstanceState", readRule),
+		inV2(action("ReadKomputeRemoteConnection", "connect", "GET", "/kompute/{komputeId}/connect", "InstanceRemoteAccess", access.Operate))),
 }
 
 // powered declares the power actions of machines.
@@ -211,7 +213,11 @@ func powered(schema, path string) []Op {
 // reseeded declares the action that writes a machine's configuration disk anew. The frozen contract has
 // no such thing.
 func reseeded(schema, path string) Op {
-	op := action("Reseed"+schema, "reseed", "PATCH", "/"+path+"/{"+path+"Id}/reseed", "", access.Manage)
+	return inV2(action("Reseed"+schema, "reseed", "PATCH", "/"+path+"/{"+path+"Id}/reseed", "", access.Manage))
+}
+
+// inV2 marks an operation as one that the frozen contract does not have.
+func inV2(op Op) Op {
 	op.Native = true
 	return op
 }

@@ -19,6 +19,7 @@ import (
 	"kowabunga/core/access"
 	"kowabunga/core/access/gate"
 	"kowabunga/core/behaviour"
+	"kowabunga/core/cost"
 	"kowabunga/core/fault"
 	record "kowabunga/core/metadata"
 	"kowabunga/core/model"
@@ -122,7 +123,7 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 	s.keeper.Attach(s.fleet)
 	s.engine = operate.New(operate.Config{Store: s.store, Board: &s.board, Agents: caller{s.fleet, &s.calls}, Log: part("operate"),
 		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
-	s.metadata = metadata.New(metadata.Config{Store: s.store, Now: time.Now, Log: part("metadata")})
+	s.metadata = metadata.New(metadata.Config{Store: s.store, Cost: cost.Machine, Now: time.Now, Log: part("metadata")})
 	sender, err := mail.Open(s.cfg.Mail, s.cfg.MailFrom, time.Now)
 	if err != nil {
 		return err

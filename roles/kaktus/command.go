@@ -64,6 +64,8 @@ func (o *options) declare() *config.Set {
 	set.Path(&o.ConsoleDir, "consoles", "", "directory for the logs of serial consoles; DIR/console when empty")
 	set.Choice(&o.Accel, "accel", compute.AccelAuto, "how guests' processors run; auto tries a guest on KVM first", compute.AccelAuto, compute.AccelKVM, compute.AccelTCG)
 	set.Choice(&o.Firmware, "firmware", compute.FirmwareAuto, "what machines that ask for UEFI start by; auto is UEFI where the host has it", compute.FirmwareAuto, compute.FirmwareBIOS)
+	set.String(&o.DisplayAddress, "display.address", "", "address of this host at which people reach the screens of machines; that by which it reaches Kahuna when empty")
+	set.String(&o.DisplayPorts, "display.ports", DisplayPorts, "ports for the screens of machines, each open for one client of a ticket")
 	set.Table(&o.pools, "pools", "storage pools by the name Kahuna calls them", "path")
 	set.Strings(&o.Import.Dirs, "import.dirs", nil, "directories that file URLs of templates may name files in")
 	set.Strings(&o.Import.Allow, "import.allow", nil, "addresses or prefixes to download templates from though they are loopback, link-local or metadata services")

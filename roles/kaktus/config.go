@@ -27,6 +27,9 @@ type Config struct {
 	Accel      string // "auto", "kvm" or "tcg"
 	Firmware   string // "auto" or "bios"
 
+	DisplayAddress string // where clients of screens come in; empty: the address by which Kahuna is reached
+	DisplayPorts   string // range of ports for them; empty: DisplayPorts
+
 	Pools    map[string]string // directory by pool name
 	Import   Import
 	Uplinks  []string      // may become ports of bridges although the host uses them; the first carries the VLANs
@@ -72,6 +75,9 @@ func (c Config) check() error {
 		return fault.Bad("dir", "%q is not an absolute path", c.Dir)
 	}
 	if _, err := c.Import.rules(); err != nil {
+		return err
+	}
+	if _, err := c.doors(); err != nil {
 		return err
 	}
 	switch c.Accel {

@@ -37,6 +37,7 @@ func (k *kaktus) methods() agent.Methods {
 		agentproto.MethodMachineDelete:  on(laneMachines, agent.Handle(k.deleteMachine)),
 		agentproto.MethodMachinePower:   on(lanePower, agent.Handle(k.powerMachine)),
 		agentproto.MethodMachineState:   quick(agent.Handle(k.machineState)),
+		agentproto.MethodMachineConnect: on(laneMachines, agent.Handle(k.connectMachine)),
 		agentproto.MethodMachineConsole: quick(agent.Handle(k.machineConsole)),
 		agentproto.MethodShareCreate:    quick(noShares),
 		agentproto.MethodShareUpdate:    quick(noShares),
@@ -92,6 +93,10 @@ func (k *kaktus) statVolume(_ context.Context, _ *agent.Call, ref agentproto.Vol
 
 func (k *kaktus) writeSeed(ctx context.Context, _ *agent.Call, want agentproto.Seed) (agentproto.Volume, error) {
 	return k.store.WriteSeed(ctx, want)
+}
+
+func (k *kaktus) connectMachine(ctx context.Context, _ *agent.Call, want agentproto.MachineRef) (agentproto.MachineTicket, error) {
+	return k.host.Connect(ctx, want)
 }
 
 func (k *kaktus) deleteSeed(ctx context.Context, _ *agent.Call, ref agentproto.VolumeRef) (agentproto.Empty, error) {

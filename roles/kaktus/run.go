@@ -101,8 +101,12 @@ func (k *kaktus) assemble() error {
 	if err != nil {
 		return err
 	}
+	doors, err := cfg.doors()
+	if err != nil {
+		return err
+	}
 	if k.host, err = compute.New(compute.Config{
-		Socket: cfg.Socket, StateDir: cfg.Dir, ConsoleDir: cfg.console(), Accel: k.accel, Firmware: cfg.Firmware, Grace: cfg.Grace, Log: k.log,
+		Socket: cfg.Socket, StateDir: cfg.Dir, ConsoleDir: cfg.console(), Accel: k.accel, Firmware: cfg.Firmware, Grace: cfg.Grace, Log: k.log, Doors: doors,
 		Disk: k.store.Locate, Seed: k.store.LocateSeed,
 		Report: func(st agentproto.MachineStatus) { k.agent.Event(agentproto.EventMachine, st.Machine, st) },
 	}); err != nil {

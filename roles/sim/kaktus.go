@@ -126,6 +126,7 @@ func (k *Kaktus) methods() agent.Methods {
 		agentproto.MethodMachineDelete:  answer(k, "machine", k.deleteMachine),
 		agentproto.MethodMachinePower:   answer(k, "machine", k.powerMachine),
 		agentproto.MethodMachineState:   answer(k, "", k.machineState),
+		agentproto.MethodMachineConnect: answer(k, "machine", k.connect),
 		agentproto.MethodMachineConsole: answer(k, "", k.console),
 		agentproto.MethodShareCreate:    answer(k, "disk", k.createShare),
 		agentproto.MethodShareUpdate:    answer(k, "disk", k.updateShare),

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
 
 	"kowabunga/core/agentproto"
@@ -172,6 +173,20 @@ func (m *machine) print(text string) {
 	if over := len(m.output) - maxConsole; over > 0 {
 		m.output = slices.Clone(m.output[over:])
 	}
+}
+
+// connect makes a ticket, at which nobody listens.
+func (k *Kaktus) connect(_ context.Context, _ *agent.Call, ref agentproto.MachineRef) (agentproto.MachineTicket, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m, ok := k.machines[ref.Machine]
+	if !ok {
+		return agentproto.MachineTicket{}, fault.New(fault.NotFound, "this host has no machine %s", ref.Machine)
+	}
+	if m.state != agentproto.StateRunning && m.state != agentproto.StatePaused {
+		return agentproto.MachineTicket{}, fault.New(fault.Conflict, "the machine is off; start it first")
+	}
+	return agentproto.MachineTicket{Protocol: "vnc", Host: "127.0.0.1", Port: 5900, Password: rand.Text()[:8], Expires: 60}, nil
 }
 
 func (k *Kaktus) console(_ context.Context, _ *agent.Call, want agentproto.MachineConsole) (agentproto.MachineOutput, error) {

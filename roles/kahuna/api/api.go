@@ -98,6 +98,9 @@ type Live interface {
 	// State is the state of an instance in the words of API v1 ("Running", "Shutoff", ...) and the
 	// reason for it, possibly empty. Faults: Unavailable when its host cannot be asked.
 	State(ctx context.Context, instance model.ID) (state, reason string, err error)
+	// Screen makes a ticket for the screen of an instance: a URL that lets one client in, for a short time.
+	// Faults: Conflict when the machine is off; Unavailable when its host cannot be asked or cannot do it.
+	Screen(ctx context.Context, instance model.ID) (url string, err error)
 }
 
 // Limiter bounds how often an address may try to log in.

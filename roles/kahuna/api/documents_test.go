@@ -159,6 +159,7 @@ func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
 	check("Key", w.do("PATCH", "/api/v2/agent/a1/token", "").body)
 	check("KaktusCaps", w.do("GET", "/api/v2/kaktus/k1/caps", "").body)
 	check("InstanceState", w.do("GET", "/api/v2/kompute/m1/state", "").body)
+	check("InstanceRemoteAccess", w.do("GET", "/api/v2/kompute/m1/connect", "").body)
 	check("ProjectCost", w.do("GET", "/api/v2/projects/web/cost", "").body)
 	check("ProjectResources", w.do("GET", "/api/v2/projects/web/usage", "").body)
 }

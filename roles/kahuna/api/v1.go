@@ -38,6 +38,8 @@ func (a *API) handlerV1(op *catalogue.Op) func(*call) error {
 		return a.caps(op)
 	case op.Action == "state" && readable(op):
 		return a.state(op)
+	case op.Action == "connect":
+		return a.connect(op)
 	case op.Action == "cost":
 		return a.costV1(op)
 	case op.Action == "usage":

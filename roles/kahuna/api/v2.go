@@ -130,6 +130,8 @@ func (r *resource) handler(op *catalogue.Op) func(*call) error {
 		return r.read
 	case op.Action == "caps":
 		return r.caps
+	case op.Action == "connect":
+		return r.connect
 	case op.Action == "state":
 		return r.state
 	case op.Action == "cost":

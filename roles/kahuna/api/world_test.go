@@ -65,7 +65,8 @@ func (h *hosts) Call(ctx context.Context, c operate.Call) (json.RawMessage, erro
 
 // live is what hosts would say of machines.
 type live struct {
-	state func(model.ID) (string, string, error)
+	state  func(model.ID) (string, string, error)
+	screen func(model.ID) (string, error)
 }
 
 func (l *live) State(_ context.Context, id model.ID) (string, string, error) {
@@ -73,6 +74,13 @@ func (l *live) State(_ context.Context, id model.ID) (string, string, error) {
 		return l.state(id)
 	}
 	return "Running", "", nil
+}
+
+func (l *live) Screen(_ context.Context, id model.ID) (string, error) {
+	if l.screen != nil {
+		return l.screen(id)
+	}
+	return "vnc://192.0.2.10:5900?VncPassword=ABCDEFGH", nil
 }
 
 // letters keeps what would have been mailed.

@@ -266,17 +266,12 @@ func (k *Keeper) OnEvent(agent string, e agentproto.Event) {
 // State is the state of an instance in the words of API v1 and the reason for it. Faults: Unavailable
 // when its host cannot be asked.
 func (k *Keeper) State(ctx context.Context, instance model.ID) (string, string, error) {
-	v := k.store.View()
-	o, ok := model.Find[*model.Instance](v, instance)
-	if !ok {
-		return "", "", fault.New(fault.NotFound, "there is no instance %s", instance)
-	}
-	host, ok := model.Find[*model.Kaktus](v, o.Kaktus)
-	if !ok {
-		return "", "", fault.New(fault.Internal, "kaktus %s is gone", o.Kaktus)
+	host, err := k.hostOf(instance)
+	if err != nil {
+		return "", "", err
 	}
 	var status agentproto.MachineStatus
-	err := k.fleet.Call(ctx, texts(host.Agents), agentproto.MethodMachineState, fleet.CallOptions{Timeout: 10 * time.Second, WaitReturn: 5 * time.Second},
+	err = k.fleet.Call(ctx, texts(host.Agents), agentproto.MethodMachineState, fleet.CallOptions{Timeout: 10 * time.Second, WaitReturn: 5 * time.Second},
 		agentproto.MachineRef{Machine: string(instance)}, &status)
 	if err != nil {
 		return "", "", fault.Wrap(err, fault.Unavailable, "ask the host of instance "+string(instance))

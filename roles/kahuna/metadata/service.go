@@ -35,7 +35,7 @@ type Store interface {
 // Config is what the service is made of.
 type Config struct {
 	Store Store
-	Cost  func(v model.View, o *model.Instance) *model.Cost // price a month, nil where nobody knows it; may be nil
+	Cost  func(v model.View, o *model.Instance) model.Cost // price a month; may be nil
 	Now   func() time.Time
 	Log   *slog.Logger
 }
@@ -148,7 +148,8 @@ func shown(kind model.Kind) bool {
 func (s *Service) document(v model.View, o *model.Instance) ([]byte, string, error) {
 	var cost *model.Cost
 	if s.cfg.Cost != nil {
-		cost = s.cfg.Cost(v, o)
+		price := s.cfg.Cost(v, o)
+		cost = &price
 	}
 	raw, err := json.Marshal(metadata.Of(v, o, cost))
 	if err != nil {

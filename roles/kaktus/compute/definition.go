@@ -20,9 +20,11 @@ import (
 // configuration disk comes last. The slots below these are the chipset's and a display's, slot 0x1f
 // is the chipset's again; a slot has 8 functions (PCI Local Bus 3.0, section 3.2.2.3).
 const (
+	slotScreen  = 0x01
 	slotSerial  = 0x02 // guest agent channel
 	slotRandom  = 0x03
 	slotBalloon = 0x04
+	slotInput   = 0x05 // where there are no keys and mouse of old
 	slotDisks   = 0x06 // to 0x09, all functions
 	slotNICs    = 0x0a // to 0x1d
 	slotSeed    = 0x1e
@@ -48,6 +50,7 @@ type plan struct {
 	accel   string // "kvm" or "tcg"
 	console string // file that the serial console is logged to
 	uefi    bool   // start by UEFI; machines of other architectures than x86_64 always do
+	secret  string // password of the screen, expired
 }
 
 func checkMachine(m agentproto.Machine) error {
@@ -179,8 +182,12 @@ func (p plan) devices() *libvirtxml.DomainDeviceList {
 			Address: pci(slotNICs+i, 0),
 		})
 	}
-	if m.OS == "windows" { // does not start without a display
-		d.Videos = []libvirtxml.DomainVideo{{Model: libvirtxml.DomainVideoModel{Type: "vga"}}}
+	d.Graphics = screen(p.secret)
+	d.Videos = []libvirtxml.DomainVideo{{Model: libvirtxml.DomainVideoModel{Type: "vga"}, Address: pci(slotScreen, 0)}}
+	if p.arch != "x86_64" {
+		d.Videos[0].Model.Type = "virtio"
+		d.Inputs = []libvirtxml.DomainInput{{Type: "keyboard", Bus: "virtio", Address: pci(slotInput, 0)}, {Type: "tablet", Bus: "virtio", Address: pci(slotInput, 1)}}
+		d.Inputs[0].Address.PCI.MultiFunction = "on"
 	}
 	return d
 }

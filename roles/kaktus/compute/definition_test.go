@@ -42,7 +42,7 @@ func machine(disks, nics int) agentproto.Machine {
 }
 
 func planOf(m agentproto.Machine) plan {
-	p := plan{machine: m, arch: "x86_64", accel: AccelKVM, console: "/var/log/kowabunga/kb-" + m.Machine + ".log"}
+	p := plan{machine: m, arch: "x86_64", accel: AccelKVM, console: "/var/log/kowabunga/kb-" + m.Machine + ".log", secret: "ABCDEFGH"}
 	for _, d := range m.Disks {
 		p.disks = append(p.disks, block.Location{Path: "/pool/volumes/" + d.Volume + ".qcow2", Format: "qcow2", Direct: true})
 	}
@@ -77,7 +77,7 @@ func TestDefinitionGolden(t *testing.T) {
 	}
 }
 
-// W-KAK-8: no machine has a console that listens anywhere.
+// W-KAK-8: no machine's screen listens on a network, and none lets anybody in before there is a ticket.
 func TestWKAK8NoListeningConsole(t *testing.T) {
 	for _, os := range []string{"linux", "windows"} {
 		m := machine(1, 1)
@@ -86,10 +86,18 @@ func TestWKAK8NoListeningConsole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, word := range []string{"<graphics", "listen", "spice", "vnc", "tcp"} {
+		for _, word := range []string{"spice", "tcp", "port=\"5", "0.0.0.0", "autoport", `type="address"`} {
 			if strings.Contains(text, word) {
 				t.Errorf("%s: the definition has %q:\n%s", os, word, text)
 			}
+		}
+		var d libvirtxml.Domain
+		if err := d.Unmarshal(text); err != nil || len(d.Devices.Graphics) != 1 {
+			t.Fatalf("%v: %d screens", err, len(d.Devices.Graphics))
+		}
+		g := d.Devices.Graphics[0].VNC
+		if g == nil || g.Passwd == "" || g.PasswdValidTo != "1970-01-01T00:00:01" || len(g.Listeners) != 1 || g.Listeners[0].Socket == nil {
+			t.Errorf("%s: %+v", os, g)
 		}
 	}
 }

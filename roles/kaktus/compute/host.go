@@ -34,6 +34,8 @@ type Config struct {
 	Report    func(agentproto.MachineStatus)
 	Connected func()
 
+	Doors Doors // where clients of screens come in
+
 	Grace time.Duration // for shutdown and reboot that name none; 0 = one minute
 }
 
@@ -52,6 +54,7 @@ type Host struct {
 	revived  bool // machines were started again in this process
 
 	background sync.WaitGroup // calls nobody waits for
+	doors      *doors
 }
 
 // New opens the records. Run has to run for anything to happen.
@@ -80,6 +83,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log, conn: connection{socket: cfg.Socket},
+		doors:  newDoors(cfg.Doors, cfg.Log),
 		acting: map[string]int{}, news: map[string]chan struct{}{}, reported: map[string]agentproto.MachineStatus{},
 	}
 	var err error
@@ -91,6 +95,7 @@ func New(cfg Config) (*Host, error) {
 func (h *Host) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer h.background.Wait()
+	defer h.doors.close()
 	defer tasks.Wait()
 	tasks.Go(func() { h.trimConsoles(ctx) })
 	said := ""

@@ -31,7 +31,7 @@ func (h *Host) Define(ctx context.Context, m agentproto.Machine) (agentproto.Mac
 		return absent(m.Machine), err
 	}
 	defer release()
-	p := plan{machine: m, arch: arch(), accel: h.cfg.Accel.Kind, console: h.console(m.Machine)}
+	p := plan{machine: m, arch: arch(), accel: h.cfg.Accel.Kind, console: h.console(m.Machine), secret: password()}
 	for i, d := range m.Disks {
 		where, err := h.cfg.Disk(d.VolumeRef)
 		if err != nil {

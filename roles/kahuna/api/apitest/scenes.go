@@ -94,6 +94,7 @@ func (w *walk) machines() {
 	if made["ip"] == nil || made["ip"] == "" {
 		w.t.Errorf("a new kompute has no address: %v", made)
 	}
+	w.call("ReadInstanceRemoteConnection", "instance", nil, "")
 	for _, kind := range []string{"Instance", "Kompute"} {
 		for _, action := range []string{"Stop", "Start", "Suspend", "Resume", "Reboot", "Reset", "Shutdown"} {
 			w.call(action+kind, strings.ToLower(kind), nil, "")

@@ -36,6 +36,8 @@ func schemasOf(version catalogue.Version) Object {
 			"resources": Object{"type": "array", "items": object("what a resource costs", Object{"kind": text("kind"), "id": text("id"), "name": text("name"), "costs": costs}, "kind", "id", "name", "costs")}},
 			"price", "currency", "costs", "kinds", "resources")
 	}
+	out["InstanceRemoteAccess"] = object("where a machine's screen is", Object{"url": Object{"type": "string", "format": "uri",
+		"description": "vnc URI (RFC 7869) with a password for one client, good for a minute", "examples": []any{"vnc://192.0.2.10:5900?VncPassword=ABCDEFGH"}}}, "url")
 	out["Password"] = object("a new password", Object{"value": Object{"type": "string", "writeOnly": true}}, "value")
 	if version == catalogue.V1 {
 		out["UserCredentials"] = object("what a login sends and is answered", Object{"email": text("address of the account"),
