@@ -19,10 +19,9 @@ type Board struct {
 	ahead  []name // what it read from a draft, which may never have come to be
 
 	zones map[model.ID]*table
-	hosts map[model.ID]spot
+	hosts map[model.ID]*spot
 	loads map[model.ID]load
-	taken map[model.ID]model.Shape        // by host, also of hosts not known yet
-	mates map[model.ID]map[model.ID]int32 // loads by project and host
+	mates map[model.ID]map[*spot]int32 // loads by project and host
 }
 
 // name is an object of any kind.
@@ -31,10 +30,13 @@ type name struct {
 	id   model.ID
 }
 
-// spot is where a host's row is. Rows move when others leave, so it is an index.
+// spot is a host: where its row is, and what is on it. Rows move when others leave, so it is an index. A
+// host may have loads before it has a row, or after, while a draft is read piece by piece.
 type spot struct {
-	zone model.ID
-	row  int
+	zone  model.ID
+	row   int // -1 for none
+	loads int
+	taken model.Shape
 }
 
 // draft is a view that tells which objects it has otherwise than the state it began from.
@@ -90,8 +92,7 @@ func (b *Board) forget(v model.View) {
 func (b *Board) fill(v model.View) {
 	*b = Board{
 		filled: true, index: v.Index(),
-		zones: map[model.ID]*table{}, hosts: map[model.ID]spot{}, loads: map[model.ID]load{},
-		taken: map[model.ID]model.Shape{}, mates: map[model.ID]map[model.ID]int32{},
+		zones: map[model.ID]*table{}, hosts: map[model.ID]*spot{}, loads: map[model.ID]load{}, mates: map[model.ID]map[*spot]int32{},
 	}
 	for host := range model.All[*model.Kaktus](v) {
 		b.sync(v, name{model.KindKaktus, host.ID})
@@ -153,81 +154,84 @@ func (b *Board) Choose(v model.View, live func(agent model.ID) bool, r Request, 
 
 // mark writes the project's machines into the rows of the zone, or wipes them.
 func (b *Board) mark(t *table, r Request, on bool) {
-	for host, n := range b.mates[r.Project] {
-		if at, ok := b.hosts[host]; ok && at.zone == r.Zone {
+	for at, n := range b.mates[r.Project] {
+		if at.row >= 0 && at.zone == r.Zone {
 			if !on {
 				n = 0
 			}
-			t.rows[at.row].mates = n
+			t.rows[at.row].mates, t.lean[at.row].mates = n, n
 		}
 	}
 }
 
-// put adds a host that is not on the board.
+// at is the spot of a host.
+func (b *Board) at(host model.ID) *spot {
+	s, ok := b.hosts[host]
+	if !ok {
+		s = &spot{row: -1}
+		b.hosts[host] = s
+	}
+	return s
+}
+
+// put adds a host that has no row.
 func (b *Board) put(host *model.Kaktus) {
 	t, ok := b.zones[host.Zone]
 	if !ok {
 		t = &table{}
 		b.zones[host.Zone] = t
 	}
+	s := b.at(host.ID)
 	r := newRow(host)
-	r.room.Taken = b.taken[host.ID]
+	r.room.Taken = s.taken
 	t.add(r)
-	b.hosts[host.ID] = spot{zone: host.Zone, row: len(t.rows) - 1}
+	s.zone, s.row = host.Zone, len(t.rows)-1
 }
 
-// drop takes a host off the board, moving the last row of its zone into the gap.
+// drop takes a host's row away.
 func (b *Board) drop(id model.ID) {
-	at, ok := b.hosts[id]
-	if !ok {
+	s, ok := b.hosts[id]
+	if !ok || s.row < 0 {
 		return
 	}
-	delete(b.hosts, id)
-	t := b.zones[at.zone]
-	t.forget(t.rows[at.row].tariff.currency)
-	last := len(t.rows) - 1
-	if at.row != last {
-		t.rows[at.row] = t.rows[last]
-		b.hosts[t.rows[at.row].id] = at
+	t := b.zones[s.zone]
+	t.remove(s.row)
+	if s.row < len(t.rows) {
+		b.hosts[t.rows[s.row].id].row = s.row
 	}
-	t.rows[last] = row{}
-	t.rows = t.rows[:last]
-	if last == 0 {
-		delete(b.zones, at.zone)
+	if len(t.rows) == 0 {
+		delete(b.zones, s.zone)
 	}
-}
-
-func (t *table) forget(currency string) {
-	if t.currencies[currency]--; t.currencies[currency] <= 0 {
-		delete(t.currencies, currency)
+	if s.row = -1; s.loads == 0 {
+		delete(b.hosts, id)
 	}
 }
 
 // count adds a load to the sums (by +1) or takes it away (by -1).
-func (b *Board) count(m load, by int32) {
-	taken := b.taken[m.host]
-	if by > 0 {
-		taken = plus(taken, m.shape)
+func (b *Board) count(l load, by int) {
+	s := b.at(l.host)
+	if s.loads += by; by > 0 {
+		s.taken = plus(s.taken, l.shape)
 	} else {
-		taken = minus(taken, m.shape)
+		s.taken = minus(s.taken, l.shape)
 	}
-	if taken == (model.Shape{}) {
-		delete(b.taken, m.host)
-	} else {
-		b.taken[m.host] = taken
+	if s.row >= 0 {
+		t := b.zones[s.zone]
+		t.rows[s.row].room.Taken = s.taken
+		t.refresh(s.row)
 	}
-	if at, ok := b.hosts[m.host]; ok {
-		b.zones[at.zone].rows[at.row].room.Taken = taken
-	}
-	hosts := b.mates[m.project]
+	hosts := b.mates[l.project]
 	if hosts == nil {
-		hosts = map[model.ID]int32{}
-		b.mates[m.project] = hosts
+		hosts = map[*spot]int32{}
+		b.mates[l.project] = hosts
 	}
-	if hosts[m.host] += by; hosts[m.host] == 0 {
-		delete(hosts, m.host)
+	if hosts[s] += int32(by); hosts[s] == 0 {
+		delete(hosts, s)
 	}
 	if len(hosts) == 0 {
-		delete(b.mates, m.project)
+		delete(b.mates, l.project)
+	}
+	if s.row < 0 && s.loads == 0 {
+		delete(b.hosts, l.host)
 	}
 }

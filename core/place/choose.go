@@ -92,84 +92,6 @@ func Fits(v model.View, live func(agent model.ID) bool, machine *model.Instance,
 	return nil
 }
 
-// String says what is promised of what may be.
-func (r Room) String() string {
-	return fmt.Sprintf("%d of %d CPUs and %s of %s taken", r.Taken.VCPUs, r.Total.VCPUs, trace.Size(r.Taken.Memory), trace.Size(r.Total.Memory))
-}
-
-// row is a host as placement sees it.
-type row struct {
-	id     model.ID
-	name   string
-	agents []model.ID
-	room   Room
-	tariff tariff
-	mates  int32 // machines of the project that asks
-	ready  bool
-	rests  bool // in maintenance
-	known  bool // its size was reported
-}
-
-func newRow(host *model.Kaktus) row {
-	room, known := Capacity(host)
-	return row{
-		id: host.ID, name: host.Name, agents: host.Agents, room: room, known: known, tariff: price(host, room), rests: host.Maintenance,
-		ready: host.Phase == model.Ready || host.Phase == model.Updating,
-	}
-}
-
-// score is how good a host is for a machine; smaller is better, first field first.
-type score struct {
-	price int64 // millionths a month, 0 where currencies differ
-	mates int32
-	load  float64
-	id    model.ID
-}
-
-func (a score) better(b score) bool {
-	switch {
-	case a.price != b.price:
-		return a.price < b.price
-	case a.mates != b.mates:
-		return a.mates < b.mates
-	case a.load != b.load:
-		return a.load < b.load
-	}
-	return a.id < b.id
-}
-
-// table is the hosts of a zone.
-type table struct {
-	rows       []row
-	currencies map[string]int // hosts that charge in each
-}
-
-func (t *table) add(r row) {
-	t.rows = append(t.rows, r)
-	if t.currencies == nil {
-		t.currencies = map[string]int{}
-	}
-	if c := r.tariff.currency; c != "" {
-		t.currencies[c]++
-	}
-}
-
-// priced tells whether the prices of this zone may be compared. Amounts of unlike currencies may not.
-func (t *table) priced() bool { return len(t.currencies) <= 1 && t.currencies["mixed"] == 0 }
-
-// price is what the machine costs on this host, 0 where prices may not be compared.
-func (r *row) price(q *query, priced bool) int64 {
-	if !priced {
-		return 0
-	}
-	return r.tariff.of(q.Shape)
-}
-
-// rate scores a host that has the room, at the price the machine has there.
-func (r *row) rate(q *query, price int64) score {
-	return score{price: price, mates: r.mates, load: r.room.load(q.Shape), id: r.id}
-}
-
 // take chooses a host for a machine that is about to be written, and says what it will hold.
 func (t *table) take(q *query, tr *trace.Trace) (model.ID, error) {
 	r, err := t.choose(q, tr)
@@ -186,20 +108,24 @@ func (t *table) take(q *query, tr *trace.Trace) (model.ID, error) {
 // agents are there is asked only of hosts that would be better than the best so far.
 func (t *table) choose(q *query, tr *trace.Trace) (*row, error) {
 	priced := t.priced()
+	prices := t.pricesOf(q.Shape, priced)
 	var best *row
 	var top score
-	for i := range t.rows {
-		r := &t.rows[i]
-		if r.room.lacks(q.Shape) != nothing {
+	for i := range t.lean {
+		l := &t.lean[i]
+		if q.VCPUs > l.free.VCPUs || q.Memory > l.free.Memory || q.Memory > l.largest {
 			continue
 		}
-		price := r.price(q, priced)
+		s := score{price: prices[l.class], mates: l.mates}
 		// Most hosts of a large zone already lose by price or mates; their balance is never worked out.
-		if best != nil && (price > top.price || price == top.price && r.mates > top.mates) {
+		if best != nil && (s.price > top.price || s.price == top.price && s.mates > top.mates) {
 			continue
 		}
-		s := r.rate(q, price)
-		if best != nil && !s.better(top) {
+		if s.load = l.load(q.Shape); best != nil && s.price == top.price && s.mates == top.mates && s.load > top.load {
+			continue
+		}
+		r := &t.rows[i]
+		if s.id = r.id; best != nil && !s.better(top) {
 			continue
 		}
 		if q.obstacle(r) == nothing {
@@ -211,7 +137,7 @@ func (t *table) choose(q *query, tr *trace.Trace) (*row, error) {
 		tr.Add("price", "", trace.Given, "not compared, the hosts of the zone charge in unlike currencies")
 	}
 	if tr.Detailed() {
-		t.explain(q, best, priced, tr)
+		t.explain(q, best, prices, tr)
 	}
 	if best == nil {
 		return nil, t.refuse(q, tr)
@@ -234,7 +160,7 @@ func (q *query) why(r *row) lack {
 }
 
 // explain records every host but the chosen one, in order of id.
-func (t *table) explain(q *query, best *row, priced bool, tr *trace.Trace) {
+func (t *table) explain(q *query, best *row, prices []int64, tr *trace.Trace) {
 	byID := make([]*row, len(t.rows))
 	for i := range t.rows {
 		byID[i] = &t.rows[i]
@@ -248,8 +174,7 @@ func (t *table) explain(q *query, best *row, priced bool, tr *trace.Trace) {
 			tr.Add("host", r.id, trace.Refused, "%s: %s; %s", r.name, l, r.room)
 			continue
 		}
-		price := r.price(q, priced)
-		tr.Add("host", r.id, trace.Allowed, "%s: %s", r.name, r.rate(q, price))
+		tr.Add("host", r.id, trace.Allowed, "%s: %s", r.name, r.rate(q, prices[r.class]))
 	}
 }
 
