@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"kowabunga/core/model"
+	"kowabunga/core/operation"
 )
 
 // inside are the fields that no API shows with the object, but that people who ask what changed want to
@@ -45,10 +46,23 @@ var inside = map[model.Kind][]Field{
 		related("user_id", func(o *model.Token) *model.ID { return &o.User }, model.KindUser),
 		secret("key", -1, func(o *model.Token) *model.Secret { return &o.Hash }),
 		secret("stored_key", -1, func(o *model.Token) *model.Secret { return &o.StoredKey })},
+	operation.Kind: {boolean("cancel", -1, func(o *operation.Operation) *bool { return &o.Cancel }),
+		word("state", func(o *operation.Operation) *operation.State { return &o.State })},
 	model.KindSession: {related("user_id", func(o *model.Session) *model.ID { return &o.User }, model.KindUser),
 		str("from", -1, func(o *model.Session) *string { return &o.From }),
 		str("agent", -1, func(o *model.Session) *string { return &o.Agent }),
 		moment("expires", func(o *model.Session) *time.Time { return &o.Expires })},
+}
+
+// word binds one of some words.
+func word[T any, W ~string](name string, at func(*T) *W) Field {
+	f := field(name, -1, String, []Option{ReadOnly})
+	bindScalar(&f, at, func(b []byte, w W) []byte { return appendString(b, string(w)) },
+		func(f *Field, raw []byte, path string) (W, error) {
+			s, err := readString(f, raw, path)
+			return W(s), err
+		})
+	return f
 }
 
 // related binds the id of another object.

@@ -24,6 +24,7 @@ type Operation struct {
 	Actor      string          `json:"actor"`             // who asked
 	ActorID    model.ID        `json:"actorId,omitempty"`
 	Request    string          `json:"request,omitempty"` // request id of the call that asked
+	From       string          `json:"from,omitempty"`    // address that call came from
 	Key        string          `json:"key,omitempty"`     // caller, path and body; a repeat joins this operation
 	State      State           `json:"state"`
 	Steps      []Step          `json:"steps"`

@@ -114,7 +114,7 @@ func newWorld(t testing.TB, dir string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := api.New(api.Config{Auth: accounts, Sessions: accounts, Engine: engine, Views: s, Journal: api.JournalOf(s, tables), Live: running{}, Version: "0.0.0-test", Log: quiet})
+	a, err := api.New(api.Config{Auth: accounts, Sessions: accounts, Engine: engine, Views: s, Journal: api.JournalOf(s, tables), Past: api.PastOf(s), Live: running{}, Version: "0.0.0-test", Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

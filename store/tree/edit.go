@@ -120,6 +120,21 @@ func (e *Edit) Fork() model.Draft {
 	return &f
 }
 
+// Restore puts an object back as it was, version and times included; nil removes it. Nothing is checked:
+// it is for going back to a state that stood before, through ones that never did. Who restores several
+// objects removes all of them first, as keys may have gone from one to another.
+func (e *Edit) Restore(kind model.Kind, id model.ID, was model.Object) {
+	i, ok := e.schema.pos[kind]
+	if !ok {
+		return // a kind of another release: nobody can see it anyway
+	}
+	if old, exists := e.rows[i].objects.Get(string(id)); exists {
+		e.apply(i, id, old, was)
+	} else if was != nil {
+		e.apply(i, id, nil, was)
+	}
+}
+
 // Publish makes the draft the state as of a journal index. The draft must not be used afterwards.
 func (e *Edit) Publish(index uint64) *Root {
 	r := &Root{schema: e.schema, rows: e.rows, index: index}

@@ -59,7 +59,7 @@ type Engine interface {
 	// Wait returns the operation once it is final.
 	Wait(ctx context.Context, id model.ID) (*operation.Operation, error)
 	// Cancel asks for an operation to be called off. Faults: Denied; Conflict when it is final.
-	Cancel(ctx context.Context, who access.Identity, id model.ID) error
+	Cancel(ctx context.Context, by operate.By, id model.ID) error
 	// Online tells whether an agent is connected.
 	Online(agent model.ID) bool
 	// Progress is how far the running step of an operation is, false when nothing is known.
@@ -74,6 +74,35 @@ type Journal interface {
 	// Watch yields the records after an index, as they come, until the context ends or the loop does.
 	// It ends with a NotFound fault when records after that index are no longer kept.
 	Watch(ctx context.Context, after uint64) iter.Seq2[Record, error]
+}
+
+// Past gives what happened from the newest on, and what was.
+type Past interface {
+	// Back returns up to max records from an index downwards, the newest first; none once the beginning of
+	// what is kept is reached.
+	Back(from uint64, max int) ([]PastRecord, error)
+	// IndexAt is the index of the last record that is not later than a moment; NotFound when what is kept
+	// does not reach back so far.
+	IndexAt(at time.Time) (uint64, error)
+	// At is the state as it was after a record, secrets masked; NotFound as with IndexAt.
+	At(ctx context.Context, index uint64) (model.View, error)
+}
+
+// PastRecord is one commit, with its changes still to be decoded.
+type PastRecord struct {
+	Index                               uint64
+	Time                                time.Time
+	Actor, ActorID, Request, From, What string
+	Changes                             []PastChange
+}
+
+// PastChange is what a commit did to one object.
+type PastChange struct {
+	Kind model.Kind
+	ID   model.ID
+	// Decode gives the object before and after, nil for none, with their secrets, so that a change of
+	// those is noticed; they are shown to nobody.
+	Decode func() (before, after model.Object, err error)
 }
 
 // Record is one commit.
@@ -116,6 +145,7 @@ type Config struct {
 	Engine   Engine
 	Views    Views
 	Journal  Journal
+	Past     Past
 	Live     Live
 	Letters  Letters
 	Limit    Limiter
@@ -137,6 +167,7 @@ type API struct {
 	streams   eventLimits
 	open      atomic.Int64 // event streams being served
 	resources map[model.Kind]*resource
+	looks     looks
 	closing   chan struct{}
 	closed    sync.Once
 }
@@ -144,8 +175,8 @@ type API struct {
 // New makes the interface. It fails when a required part is missing.
 func New(c Config) (*API, error) {
 	switch {
-	case c.Auth == nil, c.Sessions == nil, c.Engine == nil, c.Views == nil, c.Journal == nil, c.Live == nil:
-		return nil, fault.New(fault.Internal, "the API needs all of Auth, Sessions, Engine, Views, Journal and Live")
+	case c.Auth == nil, c.Sessions == nil, c.Engine == nil, c.Views == nil, c.Journal == nil, c.Past == nil, c.Live == nil:
+		return nil, fault.New(fault.Internal, "the API needs all of Auth, Sessions, Engine, Views, Journal, Past and Live")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

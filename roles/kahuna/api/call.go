@@ -171,10 +171,13 @@ func short(s string) string {
 	return s
 }
 
-// address is the client's address without its port.
+// address is the client's address without its port, "local socket" for who came through that.
 func address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
+		if r.RemoteAddr == "" || r.RemoteAddr[0] == '@' || r.RemoteAddr[0] == '/' {
+			return "local socket"
+		}
 		return r.RemoteAddr
 	}
 	return host

@@ -8,9 +8,11 @@ import (
 
 	"kowabunga/core/access"
 	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/core/trace"
+	"kowabunga/roles/kahuna/operate"
 )
 
 // detail is how much of an operation is written.
@@ -143,7 +145,11 @@ func (a *API) listOperations(c *call) error {
 			return err
 		}
 	}
-	v := a.Views.View()
+	s, err := a.sight(c, q)
+	if err != nil {
+		return err
+	}
+	v := s.state
 	objects := v.All(operation.Kind)
 	for _, index := range []string{"target", "project", "state"} {
 		if want[index] != "" {
@@ -151,7 +157,7 @@ func (a *API) listOperations(c *call) error {
 			break
 		}
 	}
-	scope := access.NewScope(v, c.who)
+	scope := access.NewScope(s.now, c.who)
 	items := newItems(c, p)
 	for object := range objects {
 		o := object.(*operation.Operation)
@@ -178,24 +184,29 @@ func (a *API) operation(v model.View, c *call) (*operation.Operation, error) {
 
 // readOperation answers one operation with its trace; ?wait=true waits for its end.
 func (a *API) readOperation(c *call) error {
-	v := a.Views.View()
-	o, err := a.operation(v, c)
-	if err != nil {
-		return err
-	}
 	q, err := values(c.r)
 	if err != nil {
 		return err
 	}
-	if wait, err := flag(q, "wait"); err != nil {
+	s, err := a.sight(c, q)
+	if err != nil {
 		return err
-	} else if wait && !o.State.Final() {
+	}
+	o, ok := model.Find[*operation.Operation](s.state, model.ID(c.r.PathValue("id")))
+	if !ok || !access.Visible(s.now, c.who, o) {
+		return fault.New(fault.NotFound, "there is no operation of this id")
+	}
+	wait, err := flag(q, "wait")
+	if err != nil {
+		return err
+	}
+	if wait && !o.State.Final() && !s.past {
 		if o, err = a.Engine.Wait(c.r.Context(), o.ID); err != nil {
 			return err
 		}
-		v = a.Views.View()
+		s = present(a.Views.View())
 	}
-	c.buffer = a.appendOperation(c.buffer[:0], v, c.who, o, full)
+	c.buffer = a.appendOperation(c.buffer[:0], s.state, c.who, o, full)
 	c.json(http.StatusOK, c.buffer)
 	return nil
 }
@@ -206,7 +217,7 @@ func (a *API) cancelOperation(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Engine.Cancel(c.r.Context(), c.who, o.ID); err != nil {
+	if err := a.Engine.Cancel(c.r.Context(), operate.By{Who: c.who, Request: c.id, From: address(c.r)}, o.ID); err != nil {
 		return err
 	}
 	v := a.Views.View()

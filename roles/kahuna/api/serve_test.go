@@ -39,9 +39,9 @@ func (e *engine) Answered(_ context.Context, id model.ID) {
 func (e *engine) Wait(context.Context, model.ID) (*operation.Operation, error) {
 	return nil, fault.New(fault.NotFound, "none")
 }
-func (e *engine) Online(model.ID) bool                                    { return true }
-func (e *engine) Cancel(context.Context, access.Identity, model.ID) error { return nil }
-func (e *engine) Progress(model.ID) (agentproto.Progress, bool)           { return agentproto.Progress{}, false }
+func (e *engine) Online(model.ID) bool                               { return true }
+func (e *engine) Cancel(context.Context, operate.By, model.ID) error { return nil }
+func (e *engine) Progress(model.ID) (agentproto.Progress, bool)      { return agentproto.Progress{}, false }
 
 var _ api.Engine = (*engine)(nil)
 

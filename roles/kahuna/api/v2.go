@@ -67,12 +67,13 @@ func (a *API) routeV2(t *table) {
 	get := func(path, name string, handle func(*call) error, query ...string) {
 		t.add(catalogue.V2, BaseV2+path, &method{verb: http.MethodGet, name: name, status: http.StatusOK, query: query, handle: handle})
 	}
-	get("/operations", "v2.ListOperations", a.listOperations, "state", "target", "project", "limit", "cursor")
-	get("/operations/{id}", "v2.ReadOperation", a.readOperation, "wait")
+	get("/operations", "v2.ListOperations", a.listOperations, "state", "target", "project", "limit", "cursor", "as_of", "as-of")
+	get("/operations/{id}", "v2.ReadOperation", a.readOperation, "wait", "as_of", "as-of")
 	t.add(catalogue.V2, BaseV2+"/operations/{id}", &method{verb: http.MethodDelete, name: "v2.CancelOperation", status: http.StatusAccepted, handle: a.cancelOperation})
 	get("/events", "v2.Events", a.events, "from", "last", "follow")
 	get("/explain/{kind}/{id}", "v2.Explain", a.explain, "why_not")
 	t.add(catalogue.V2, BaseV2+"/explain/placement", &method{verb: http.MethodPost, name: "v2.ExplainPlacement", status: http.StatusOK, handle: a.foresee})
+	get("/audit", "v2.Audit", a.audit, auditParameters...)
 	get("/whoami", "v2.WhoAmI", a.whoami)
 	get("/version", "v2.Version", a.version)
 	get("/missing", "v2.Missing", a.missing)

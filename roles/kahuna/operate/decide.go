@@ -93,7 +93,7 @@ func (e *Engine) decide(d model.Draft, r Request, at moment) (made decision, err
 // request under the same key is known by.
 func note(d model.Draft, r Request, req *behaviour.Request, out *behaviour.Outcome, key string, now time.Time) error {
 	if op := out.Operation; op != nil {
-		op.Actor, op.ActorID, op.Request, op.Key = r.Who.Name, r.Who.User, r.ID, key
+		op.Actor, op.ActorID, op.Request, op.From, op.Key = r.Who.Name, r.Who.User, r.ID, r.From, key
 		op.Answered = !r.Wait // its id is the answer
 		return d.Put(op)
 	}

@@ -108,7 +108,7 @@ func TestCancelBetweenLookAndCall(t *testing.T) {
 	w.looked = func(v model.View) {
 		for op := range model.By[*operation.Operation](v, "state", operation.Running) {
 			if op.Steps[0].State == operation.Started && done.CompareAndSwap(false, true) {
-				if err := c.engine.Cancel(context.Background(), admin, op.ID); err != nil {
+				if err := c.engine.Cancel(context.Background(), operate.By{Who: admin}, op.ID); err != nil {
 					t.Error(err)
 				}
 			}

@@ -204,7 +204,7 @@ func (c *cloud) move(m move) {
 		ask("DeleteVolume", map[string]string{"volumeId": find(model.KindVolume, "raw-"+m.name)}, nil, "")
 	case "cancel":
 		for op := range model.By[*operation.Operation](v, "state", operation.Running) {
-			_ = c.engine.Cancel(context.Background(), admin, op.ID)
+			_ = c.engine.Cancel(context.Background(), operate.By{Who: admin}, op.ID)
 			break
 		}
 	case "restart":

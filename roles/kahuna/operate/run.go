@@ -309,5 +309,5 @@ func (e *Engine) end(ctx context.Context, op *operation.Operation, state operati
 }
 
 func (e *Engine) cause(op *operation.Operation) store.Cause {
-	return store.Cause{Actor: op.Actor, ActorID: string(op.ActorID), Request: op.Request, What: op.What}
+	return store.Cause{Actor: op.Actor, ActorID: string(op.ActorID), Request: op.Request, From: op.From, What: op.What}
 }

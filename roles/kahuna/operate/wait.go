@@ -66,9 +66,16 @@ func (e *Engine) Answered(ctx context.Context, id model.ID) {
 	}
 }
 
+// By is who asks for something, by which request and from where.
+type By struct {
+	Who           access.Identity
+	Request, From string
+}
+
 // Cancel asks for an operation to be called off. Faults: NotFound; Denied; Conflict when it is final or
 // cannot be undone.
-func (e *Engine) Cancel(ctx context.Context, who access.Identity, id model.ID) error {
+func (e *Engine) Cancel(ctx context.Context, by By, id model.ID) error {
+	who := by.Who
 	v := e.Store.View()
 	op, ok := model.Find[*operation.Operation](v, id)
 	if !ok || !access.Visible(v, who, op) {
@@ -77,7 +84,7 @@ func (e *Engine) Cancel(ctx context.Context, who access.Identity, id model.ID) e
 	if !who.SuperAdmin() && !(op.Project != "" && who.Role == model.RoleProjectAdmin && access.Member(v, who, op.Project)) {
 		return fault.New(fault.Denied, "only projectAdmins of its project may call an operation off")
 	}
-	return e.cancel(ctx, store.Cause{Actor: who.Name, ActorID: string(who.User)}, id)
+	return e.cancel(ctx, store.Cause{Actor: who.Name, ActorID: string(who.User), Request: by.Request, From: by.From}, id)
 }
 
 func (e *Engine) cancel(ctx context.Context, cause store.Cause, id model.ID) error {
