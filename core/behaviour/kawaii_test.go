@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"kowabunga/core/behaviour"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 )
@@ -233,8 +234,11 @@ func TestAZoneAddedLaterGetsAddressesAndOnceItHasAHostANode(t *testing.T) {
 		t.Errorf("VRRP ids %v", ids)
 	}
 	c.host("eu-c", "eu-c-host-1")
+	if !behaviour.Understaffed(c.root, k.VIPs[2].Zone) || behaviour.Understaffed(c.root, k.VIPs[1].Zone) {
+		t.Error("the zone that lacks a node is not told from one that has it")
+	}
 	c.must("UpdateKawaii", map[string]string{"kawaiiId": string(k.ID)}, `{}`)
-	if nodes := c.nodes(k.ID); len(nodes) != 3 {
+	if nodes := c.nodes(k.ID); len(nodes) != 3 || behaviour.Understaffed(c.root, k.VIPs[2].Zone) {
 		t.Errorf("a change of the gateway did not mend the zone: %d nodes", len(nodes))
 	}
 	for _, n := range c.nodes(k.ID) {

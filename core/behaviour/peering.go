@@ -91,8 +91,9 @@ const (
 )
 
 // settlePeerings gives the peerings of a gateway that take effect an address in each of its zones, takes the
-// addresses of those that no longer do, and stores the gateway.
+// addresses of those that no longer do, and stores the gateway if that changed it.
 func settlePeerings(d model.Draft, r *Request, k *model.Kawaii, s strictness) (*model.Kawaii, error) {
+	old := k
 	k = model.Edit(k)
 	k.Peerings = slices.Clone(k.Peerings)
 	for i := range k.Peerings {
@@ -131,7 +132,9 @@ func settlePeerings(d model.Draft, r *Request, k *model.Kawaii, s strictness) (*
 		p.Legs = legs
 		r.Trace.Add("peering", p.Subnet, trace.Allowed, "active: both sides have declared it")
 	}
-	if err := d.Put(k); err != nil {
+	if slices.EqualFunc(old.Peerings, k.Peerings, func(a, b model.Peering) bool { return slices.Equal(a.Legs, b.Legs) }) {
+		k = old
+	} else if err := d.Put(k); err != nil {
 		return k, err
 	}
 	return k, sweep(d, k.ID, kept(k))

@@ -65,6 +65,7 @@ func (k *Keeper) inspect(agent model.ID) {
 	k.recordCaps(agent, inv.Caps)
 	k.recordPools(agent, inv.Pools)
 	k.recordShares(agent, inv.Shares)
+	k.staff(agent)
 	d.At = k.now()
 	k.mu.Lock()
 	k.drift[agent] = d
