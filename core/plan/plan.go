@@ -16,6 +16,7 @@ import (
 
 	"kowabunga/core/access"
 	"kowabunga/core/catalogue"
+	"kowabunga/core/cost"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/core/quota"
@@ -101,6 +102,9 @@ func Of(m Made) *Plan {
 		}
 	}
 	p.Quota = quotaOf(m.After, m.Operation, changes)
+	if p.Quota != nil {
+		p.Cost = &Cost{Before: cost.Project(m.Before, p.Quota.Project), After: cost.Project(m.After, p.Quota.Project)}
+	}
 	p.Hash = p.hash()
 	return p
 }

@@ -74,6 +74,7 @@ func (a *API) routeV2(t *table) {
 	get("/explain/{kind}/{id}", "v2.Explain", a.explain, "why_not")
 	t.add(catalogue.V2, BaseV2+"/explain/placement", &method{verb: http.MethodPost, name: "v2.ExplainPlacement", status: http.StatusOK, handle: a.foresee})
 	get("/audit", "v2.Audit", a.audit, auditParameters...)
+	get("/top", "v2.Top", a.top)
 	get("/whoami", "v2.WhoAmI", a.whoami)
 	get("/version", "v2.Version", a.version)
 	get("/missing", "v2.Missing", a.missing)
