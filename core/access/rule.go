@@ -13,7 +13,7 @@ const (
 	Read          Rule = "read"          // the object is visible to him
 	Operate       Rule = "operate"       // member of the object's project
 	Manage        Rule = "manage"        // projectAdmin and member of the object's project
-	Self          Rule = "self"          // the user himself
+	Self          Rule = "self"          // the user himself, or whose login it is
 	Admin         Rule = "admin"         // superAdmin
 	NewProject    Rule = "newProject"    // superAdmin, or a projectAdmin where the installation allows it
 )

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kowabunga/core/access"
+	"kowabunga/core/account"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/metadata"
@@ -26,6 +27,8 @@ type Request struct {
 	Draw   *model.Draw
 	Live   func(agent model.ID) bool // whether the agent is connected
 	Config Config
+	V1     bool                // the answer has no place for secrets: they are mailed
+	Hash   model.Secret        // stored form of a password that was drawn for this request and is shown in its answer
 	Path   map[string]model.ID // path parameters by name
 	Query  Query
 	Target model.Object // what is updated, deleted or acted on
@@ -40,6 +43,12 @@ type Config struct {
 	BootstrapPubkey string
 	StopGrace       time.Duration // how long a guest may take to shut down before it is forced
 	Metadata        metadata.Service
+	Accounts        account.Terms
+}
+
+// account is what changes of accounts are made with.
+func (r *Request) account() account.Cause {
+	return account.Cause{Now: r.Now, Draw: r.Draw, Terms: r.Config.Accounts}
 }
 
 // Query holds the query parameters that were sent, checked against their declared types.

@@ -139,7 +139,7 @@ func createInstance(d model.Draft, r *Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	op.Done, op.Undone = ready(o), gone(o)
-	return Outcome{Object: o.ID, Operation: op}, nil
+	return Outcome{Object: o.ID, Operation: op}, announce(d, r, op, boot, chance.Password)
 }
 
 // inRegion refuses zones of regions that the project does not list.

@@ -146,7 +146,7 @@ func createKompute(d model.Draft, r *Request) (Outcome, error) {
 	}
 	op.Done = ready(append(p.objects(), k)...)
 	op.Undone = gone(append(p.objects(), k)...)
-	return Outcome{Object: k.ID, Operation: op}, nil
+	return Outcome{Object: k.ID, Operation: op}, announce(d, r, op, o, chance.Password)
 }
 
 // disksCardsMachine lists the parts, referents first, so that they can be put in this order.

@@ -3,6 +3,7 @@ package behaviour
 import (
 	"slices"
 
+	"kowabunga/core/account"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/ipam"
@@ -33,7 +34,10 @@ func createProject(d model.Draft, r *Request) (Outcome, error) {
 	if n, ok := r.Query.Int("subnetSize"); ok {
 		size = n
 	}
-	return Outcome{Object: p.ID}, settle(d, r, p, p.Regions, size)
+	if err := settle(d, r, p, p.Regions, size); err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Object: p.ID}, account.TellProject(d, r.account(), p)
 }
 
 func checkProject(p *model.Project) error {

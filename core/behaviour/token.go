@@ -1,6 +1,9 @@
 package behaviour
 
 import (
+	"time"
+
+	"kowabunga/core/account"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/model"
 )
@@ -36,11 +39,39 @@ func token(r *Request, present *model.Token, exists bool, owner string) *model.T
 	return t
 }
 
-// issue sets when the key ends and stores its token. The answer shows the token; the key is shown once.
+// issue sets when the key ends and stores its token. The answer of API v2 shows the key, this once; v1
+// has no place for it in its answers, so that it is mailed to its owner, or to the administrator for an
+// agent.
 func issue(d model.Draft, r *Request, t *model.Token, key string) (Outcome, error) {
 	var err error
 	if t.Expire, t.Expiration, err = expiry(r.Query, r.Now); err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Object: t.ID, Key: key}, d.Put(t)
+	if err := d.Put(t); err != nil {
+		return Outcome{}, err
+	}
+	out := Outcome{Object: t.ID, Key: key}
+	if !r.V1 {
+		return out, nil
+	}
+	data := map[string]any{"Key": key, "Until": t.Expiration}
+	switch owner := r.Target.(type) {
+	case *model.Agent:
+		data["Agent"], data["ID"], data["Type"] = owner.Name, string(owner.ID), owner.Type
+		_, err = account.Post(d, r.account(), account.AgentKey, administrator(d, r), data, time.Time{})
+	case *model.User:
+		_, err = account.Post(d, r.account(), account.UserKey, account.To{User: owner.ID, Name: owner.Name, Address: owner.Email}, data, time.Time{})
+	}
+	return out, err
+}
+
+// administrator is who gets the keys of agents: the address that the installation names, else the caller.
+func administrator(v model.View, r *Request) account.To {
+	if address := r.Config.Accounts.AdminEmail; address != "" {
+		return account.To{Address: address}
+	}
+	if u, ok := model.Find[*model.User](v, r.Who.User); ok {
+		return account.To{User: u.ID, Name: u.Name, Address: u.Email}
+	}
+	return account.To{}
 }

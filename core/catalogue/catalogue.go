@@ -10,7 +10,7 @@ import (
 // Kinds are all kinds with a wire form, parents before children.
 var Kinds = []*Kind{
 	&region, &zone, &agentKind, &token, &kaktus, &vnet, &subnet, &adapter, &pool, &template,
-	&volume, &team, &user, &project, &kwarantine, &instance, &kompute,
+	&volume, &team, &user, &session, &project, &kwarantine, &instance, &kompute,
 	&kiwi, &nfs, &kylo, &record, &kawaii, &ipsec, &konvey, &node,
 }
 
@@ -43,13 +43,13 @@ func Named(name string) (*Kind, bool) {
 	return nil, false
 }
 
-// Tables is what the store keeps: every kind with a wire form, sessions and settings.
+// Tables is what the store keeps: every kind with a wire form, settings, proofs and letters.
 func Tables() []model.Table {
 	var out []model.Table
 	for _, k := range Kinds {
 		out = append(out, k.Table)
 	}
-	return append(out, sessionTable, settingTable)
+	return append(out, settingTable, proofTable, letterTable)
 }
 
 // OpsV1 are the operations of the frozen contract that this release has.

@@ -1,8 +1,6 @@
 package catalogue
 
 import (
-	"time"
-
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 )
@@ -39,19 +37,13 @@ var inside = map[model.Kind][]Field{
 		boolean("public", -1, func(o *model.Kompute) *bool { return &o.Public })},
 	model.KindNode: {related("kaktus_id", func(o *model.Node) *model.ID { return &o.Kaktus }, model.KindKaktus)},
 	model.KindKylo: {related("nfs_id", func(o *model.Kylo) *model.ID { return &o.NFS }, model.KindNFS)},
-	model.KindUser: {secret("password", -1, func(o *model.User) *model.Secret { return &o.PasswordHash }),
-		boolean("confirmed", -1, func(o *model.User) *bool { return &o.Confirmed }),
-		boolean("disabled", -1, func(o *model.User) *bool { return &o.Disabled })},
+	model.KindUser: {secret("password", -1, func(o *model.User) *model.Secret { return &o.PasswordHash })},
 	model.KindToken: {related("agent_id", func(o *model.Token) *model.ID { return &o.Agent }, model.KindAgent),
 		related("user_id", func(o *model.Token) *model.ID { return &o.User }, model.KindUser),
 		secret("key", -1, func(o *model.Token) *model.Secret { return &o.Hash }),
 		secret("stored_key", -1, func(o *model.Token) *model.Secret { return &o.StoredKey })},
 	operation.Kind: {boolean("cancel", -1, func(o *operation.Operation) *bool { return &o.Cancel }),
 		word("state", func(o *operation.Operation) *operation.State { return &o.State })},
-	model.KindSession: {related("user_id", func(o *model.Session) *model.ID { return &o.User }, model.KindUser),
-		str("from", -1, func(o *model.Session) *string { return &o.From }),
-		str("agent", -1, func(o *model.Session) *string { return &o.Agent }),
-		moment("expires", func(o *model.Session) *time.Time { return &o.Expires })},
 }
 
 // word binds one of some words.
@@ -73,15 +65,5 @@ func related[T any](name string, at func(*T) *model.ID, kind model.Kind) Field {
 			s, err := readString(f, raw, path)
 			return model.ID(s), err
 		})
-	return f
-}
-
-// moment binds a time.
-func moment[T any](name string, at func(*T) *time.Time) Field {
-	f := field(name, -1, Time, []Option{ReadOnly})
-	bindScalar(&f, at, func(b []byte, t time.Time) []byte {
-		return append(t.UTC().AppendFormat(append(b, '"'), time.RFC3339), '"')
-	},
-		func(*Field, []byte, string) (time.Time, error) { return time.Time{}, nil })
 	return f
 }

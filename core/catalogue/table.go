@@ -204,16 +204,26 @@ func initPeopleTables() {
 			return []*model.Secret{&t.Hash, &t.Salt, &t.StoredKey, &t.ServerKey}
 		},
 	}
-}
-
-// sessionTable and settingTable are kinds without a wire form.
-var (
-	sessionTable = model.Table{Kind: model.KindSession, New: func() model.Object { return new(model.Session) },
+	session.Table = model.Table{Kind: model.KindSession, New: func() model.Object { return new(model.Session) },
 		Indexes: []model.Index{index("user", func(o *model.Session) model.ID { return o.User })},
 		Refs:    []model.Ref{{Field: "user", To: model.KindUser, IDs: id(func(o *model.Session) model.ID { return o.User }), OnDelete: model.Cascade}},
 	}
+}
+
+// The kinds without a wire form.
+var (
 	settingTable = model.Table{Kind: model.KindSetting, New: func() model.Object { return new(model.Setting) },
 		Unique:  []model.Index{names},
 		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.Setting).Value} },
+	}
+	proofTable = model.Table{Kind: model.KindProof, New: func() model.Object { return new(model.Proof) },
+		Unique:  []model.Index{key("purpose", func(o *model.Proof) []string { return []string{string(o.User) + "|" + o.Purpose} })},
+		Indexes: []model.Index{index("user", func(o *model.Proof) model.ID { return o.User })},
+		Refs:    []model.Ref{{Field: "user", To: model.KindUser, IDs: id(func(o *model.Proof) model.ID { return o.User }), OnDelete: model.Cascade}},
+		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.Proof).Hash} },
+	}
+	letterTable = model.Table{Kind: model.KindLetter, New: func() model.Object { return new(model.Letter) },
+		Refs:    []model.Ref{{Field: "user", To: model.KindUser, IDs: id(func(o *model.Letter) model.ID { return o.User }), OnDelete: model.Cascade}},
+		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.Letter).Data} },
 	}
 )

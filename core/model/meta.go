@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
@@ -29,6 +30,15 @@ func MakeID(at time.Time, chance [8]byte) ID {
 	raw := [12]byte{byte(s >> 24), byte(s >> 16), byte(s >> 8), byte(s)}
 	copy(raw[4:], chance[:])
 	return ID(hex.EncodeToString(raw[:]))
+}
+
+// Time is when the id was made, to the second; the zero time for ids that are not well formed.
+func (id ID) Time() time.Time {
+	raw, err := hex.DecodeString(string(id))
+	if err != nil || len(raw) != 12 {
+		return time.Time{}
+	}
+	return time.Unix(int64(binary.BigEndian.Uint32(raw)), 0).UTC()
 }
 
 // Kind names a kind of object. The names are part of the API v2, the CLI and the stored data.

@@ -9,6 +9,8 @@ const (
 	KindToken   Kind = "token"
 	KindSession Kind = "session"
 	KindSetting Kind = "setting"
+	KindProof   Kind = "proof"
+	KindLetter  Kind = "letter"
 )
 
 // The roles of API v1.
@@ -25,8 +27,10 @@ type User struct {
 	Role          string `json:"role"`
 	Notifications bool   `json:"notifications,omitempty"`
 	PasswordHash  Secret `json:"passwordHash,omitempty"`
-	Confirmed     bool   `json:"confirmed,omitempty"`
+	Confirmed     bool   `json:"confirmed,omitempty"` // the address was proved, or a superAdmin set a password
 	Disabled      bool   `json:"disabled,omitempty"`
+	Bot           bool   `json:"bot,omitempty"`          // a program: never has a password
+	PendingEmail  string `json:"pendingEmail,omitempty"` // what the address becomes once that is proved
 }
 
 // Team is a group of users that projects list.
@@ -56,8 +60,43 @@ type Session struct {
 	Meta
 	User    ID        `json:"user"`
 	Expires time.Time `json:"expires"`
-	From    string    `json:"from,omitempty"` // address the login came from
-	Agent   string    `json:"agent,omitempty"`
+	From    string    `json:"from,omitempty"`   // address the login came from
+	Agent   string    `json:"agent,omitempty"`  // what the client said it is
+	Signer  string    `json:"signer,omitempty"` // id of the key that signed its bearer token
+}
+
+// Proof is a link that was mailed and not followed yet: whoever follows it reads the mail of an address.
+// Only the SHA-256 of the link's secret is kept, and a user has one link at most for each purpose.
+type Proof struct {
+	Meta
+	User    ID        `json:"user"`
+	Purpose string    `json:"purpose"`
+	Address string    `json:"address"` // where the link was mailed to
+	Hash    Secret    `json:"hash"`    // SHA-256 of the link's secret, hex
+	Expires time.Time `json:"expires"`
+}
+
+// What a proof is for.
+const (
+	ProofAccount  = "account"  // the account is confirmed
+	ProofPassword = "password" // a new password is drawn
+	ProofAddress  = "address"  // the user's address becomes the proof's
+)
+
+// Letter is a mail that waits to be delivered, committed with the change it tells of. While the
+// operation it tells of runs its phase is Creating. It goes when it was handed over; one that was given
+// up stays for a while, without its data.
+type Letter struct {
+	Meta               // Name is the template
+	User     ID        `json:"user,omitempty"` // who it is for, should that be a user
+	To       string    `json:"to"`             // address
+	ToName   string    `json:"toName,omitempty"`
+	Data     Secret    `json:"data,omitempty"` // what the template is filled with, a JSON object
+	Attempts int       `json:"attempts,omitempty"`
+	Next     time.Time `json:"next,omitzero"`    // when it is tried next
+	Until    time.Time `json:"until"`            // when it is given up
+	Failed   time.Time `json:"failed,omitzero"`  // when it was given up
+	Reason   string    `json:"reason,omitempty"` // why the last attempt failed
 }
 
 // Setting is a named value of the installation that must be replicated with the rest, such as a
@@ -72,9 +111,13 @@ func (*Team) Kind() Kind    { return KindTeam }
 func (*Token) Kind() Kind   { return KindToken }
 func (*Session) Kind() Kind { return KindSession }
 func (*Setting) Kind() Kind { return KindSetting }
+func (*Proof) Kind() Kind   { return KindProof }
+func (*Letter) Kind() Kind  { return KindLetter }
 
 func (o *User) Clone() Object    { c := *o; return &c }
 func (o *Team) Clone() Object    { c := *o; return &c }
 func (o *Token) Clone() Object   { c := *o; return &c }
 func (o *Session) Clone() Object { c := *o; return &c }
 func (o *Setting) Clone() Object { c := *o; return &c }
+func (o *Proof) Clone() Object   { c := *o; return &c }
+func (o *Letter) Clone() Object  { c := *o; return &c }

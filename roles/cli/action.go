@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +33,11 @@ var says = map[string]string{
 	"caps":     "Show the hardware its agent reported",
 	"token":    "Draw a new key, shown once; the old one becomes worthless",
 	"password": "Set a password; sessions of the user end",
+
+	"newPassword":   "Draw a new password, shown once; sessions of the user end",
+	"resetPassword": "Mail %s a link that draws a new password",
+	"enable":        "Open %s that were shut",
+	"disable":       "Shut %s: no login, no API key; sessions end",
 }
 
 // saying is what an action of objects does.
@@ -57,19 +63,34 @@ func actionCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		return tokenCommand(k, op)
 	case op.Action == "password":
 		return passwordCommand(k)
+	case op.Action == "newPassword":
+		return newPasswordCommand(k, op)
 	case op.Method == http.MethodGet:
 		return figureCommand(k, op)
 	}
 	return doCommand(k, op)
 }
 
+// spoken is the word for an action: resetPassword is typed reset-password.
+func spoken(action string) string {
+	var b strings.Builder
+	for _, r := range action {
+		if unicode.IsUpper(r) {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
 // doCommand makes an action of objects, several at once where that has a meaning.
 func doCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
+	name := spoken(op.Action)
 	cmd := &cobra.Command{
-		Use:               op.Action + " NAME…",
+		Use:               name + " NAME…",
 		Short:             saying(k, op),
 		Long:              saying(k, op) + ".",
-		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, op.Action, nameOf(k.Name)),
+		Example:           fmt.Sprintf("  kowabunga %s %s %s", k.Name, name, nameOf(k.Name)),
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeNames(k, 0),
 	}
@@ -81,7 +102,7 @@ func doCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	queries := queryFlags(cmd, op)
 	a := writeFlags(cmd, false)
 	return leaf(cmd, k, asText, func(c *call, args []string) error {
-		return c.each(k, p, args, op.Action, op.Method, "/"+op.Action, queries, a)
+		return c.each(k, p, args, name, op.Method, "/"+op.Action, queries, a)
 	})
 }
 

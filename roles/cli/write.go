@@ -12,6 +12,7 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
+	"kowabunga/core/model"
 	"kowabunga/roles/cli/client"
 	"kowabunga/roles/cli/form"
 	"kowabunga/roles/term"
@@ -233,7 +234,17 @@ func (c *call) write(k *catalogue.Kind, r client.Request, a *asked, values map[s
 	if c.data() {
 		return c.print(json.RawMessage(answer.Body))
 	}
-	return c.objects(k, []json.RawMessage{answer.Body})
+	if err := c.objects(k, []json.RawMessage{answer.Body}); err != nil {
+		return err
+	}
+	var drawn struct {
+		Password string `json:"password"`
+	}
+	if k.Name != model.KindUser || json.Unmarshal(answer.Body, &drawn) != nil || drawn.Password == "" {
+		return nil
+	}
+	fmt.Fprintln(c.t.Err, "The password, shown this once:")
+	return c.say("%s", drawn.Password)
 }
 
 // rehearse shows a request instead of sending it. Secrets are not shown.

@@ -9,10 +9,12 @@ package kahuna
 import (
 	"net"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"kowabunga/core/account"
 	"kowabunga/core/fault"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/acme"
@@ -33,12 +35,18 @@ type Config struct {
 	ACME          ACME
 	HTTPListen    string // where plain HTTP is answered for the public name; empty for nowhere
 	MetricsListen string // loopback address for /metrics and health without credentials; empty for none
-	Mail          string // "file:DIR"
+	Mail          string // "file:DIR", "smtp://...", "smtps://..."
 	MailFrom      string
+	MailPassword  config.Secret // of the user in Mail
+	MailKeep      time.Duration // how long a letter is tried
 	AdminEmail    string
+	Passwords     string        // "chosen" or "generated"
+	ConfirmLife   time.Duration // of links that confirm an account or an address
+	ResetLife     time.Duration // of links that draw a new password
 	Bootstrap     struct{ User, Pubkey string }
 	Access        struct{ ProjectAdminsCreateProjects bool }
 	SessionLife   time.Duration
+	SigningAge    time.Duration // of the key that signs logins
 	StopGrace     time.Duration // how long a guest may take to shut down
 	Journal       struct {
 		Age  time.Duration
@@ -64,13 +72,19 @@ func (c *Config) set() *config.Set {
 	s.Path(&c.ACME.Roots, "acme.roots", "", "roots to trust for the directory, PEM; the system's when empty")
 	s.Address(&c.HTTPListen, "http-listen", ":80", "address of plain HTTP for the public name: the authority's challenges, and the way to https; empty for none")
 	s.Address(&c.MetricsListen, "metrics-listen", "", "loopback address for /metrics, /healthz and /readyz without credentials")
-	s.String(&c.Mail, "mail", "", "where mail goes: file:DIR writes one .eml per letter")
+	s.String(&c.Mail, "mail", "", "where mail goes: smtp://[USER@]HOST[:PORT] or smtps://..., a relay; or file:DIR, one .eml per letter")
 	s.String(&c.MailFrom, "mail-from", "Kowabunga <kowabunga@localhost>", "sender of mail")
+	s.Secret(&c.MailPassword, "mail-password", "", "password of the user at the mail relay")
+	s.Duration(&c.MailKeep, "mail-keep", account.DefaultLetterLife, "how long a letter is tried before it is given up").Between(int64(time.Minute), int64(30*24*time.Hour))
 	s.String(&c.AdminEmail, "admin-email", "", "who gets mail about agents")
+	s.Choice(&c.Passwords, "passwords", "chosen", "who makes up passwords: users may choose them, or they are only drawn here", "chosen", "generated")
+	s.Duration(&c.ConfirmLife, "confirm-life", account.DefaultConfirmLife, "how long a link that confirms an account or an address is good for").Between(int64(time.Minute), int64(30*24*time.Hour))
+	s.Duration(&c.ResetLife, "reset-life", account.DefaultResetLife, "how long a link that draws a new password is good for").Between(int64(time.Minute), int64(30*24*time.Hour))
 	s.String(&c.Bootstrap.User, "bootstrap.user", "kowabunga", "service account of new machines, unless their project names one")
 	s.String(&c.Bootstrap.Pubkey, "bootstrap.pubkey", "", "SSH public key of that account")
 	s.Bool(&c.Access.ProjectAdminsCreateProjects, "access.projectAdminsCreateProjects", false, "let projectAdmins create projects for teams they are in")
 	s.Duration(&c.SessionLife, "session-life", 24*time.Hour, "how long a login lasts")
+	s.Duration(&c.SigningAge, "signing-key-age", 30*24*time.Hour, "age at which the key that signs logins is replaced; 0 for never")
 	s.Duration(&c.StopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before it is forced")
 	s.Duration(&c.Journal.Age, "journal.age", 90*24*time.Hour, "how long the journal is kept; 0 for ever")
 	s.Size(&c.Journal.Size, "journal.size", 1<<30, "how large the journal may grow; 0 without bound")
@@ -88,9 +102,18 @@ func (c *Config) set() *config.Set {
 		if c.MetricsListen != "" && !loopback(c.MetricsListen) {
 			return fault.Bad("metrics-listen", "%q is not a loopback address; others read /metrics with an API key", c.MetricsListen)
 		}
+		if _, user, _ := strings.Cut(c.Mail, "//"); c.MailPassword.Given() && !strings.Contains(user, "@") {
+			return fault.Bad("mail-password-file", "is of no use without a user in mail: smtps://USER@HOST")
+		}
 		return nil
 	})
 	return s
+}
+
+// accounts is what the configuration says about links and letters.
+func (c *Config) accounts() account.Terms {
+	return account.Terms{URL: c.publicURL(), AdminEmail: c.AdminEmail, ConfirmLife: c.ConfirmLife, ResetLife: c.ResetLife, LetterLife: c.MailKeep,
+		Generated: c.Passwords == "generated"}
 }
 
 func loopback(address string) bool {

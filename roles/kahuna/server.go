@@ -48,6 +48,7 @@ type Server struct {
 	board    place.Board // follows the store; the engine asks it
 	engine   *operate.Engine
 	api      *api.API
+	outbox   *mail.Outbox
 	metadata *metadata.Service
 	registry *prometheus.Registry
 	rules    atomic.Pointer[behaviour.Config]
@@ -99,7 +100,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVa
 // apply takes over what a reload may change.
 func (s *Server) apply(cfg Config) {
 	s.level.Set(cfg.Log.SlogLevel())
-	s.rules.Store(&behaviour.Config{BootstrapUser: cfg.Bootstrap.User, BootstrapPubkey: cfg.Bootstrap.Pubkey, StopGrace: cfg.StopGrace,
+	s.rules.Store(&behaviour.Config{BootstrapUser: cfg.Bootstrap.User, BootstrapPubkey: cfg.Bootstrap.Pubkey, StopGrace: cfg.StopGrace, Accounts: s.cfg.accounts(),
 		Metadata: record.Service{URL: s.cfg.metadataURL(), CA: s.tls.authority()}})
 	s.policy.Store(&gate.Policy{ProjectAdminsCreateProjects: cfg.Access.ProjectAdminsCreateProjects})
 }
@@ -108,7 +109,7 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 	release := config.Program().Version
 	part := func(name string) *slog.Logger { return s.log.With("part", name) }
 	var err error
-	s.accounts, err = identity.New(ctx, identity.Config{Views: s.store, MasterKey: master, SessionLife: s.cfg.SessionLife, Log: part("identity"),
+	s.accounts, err = identity.New(ctx, identity.Config{Views: s.store, MasterKey: master, SessionLife: s.cfg.SessionLife, SigningAge: s.cfg.SigningAge, Terms: s.cfg.accounts(), Log: part("identity"),
 		Write: func(ctx context.Context, c identity.Cause, f func(model.Draft) error) error {
 			_, err := s.store.Update(ctx, store.Cause{Actor: c.Who.Name, ActorID: string(c.Who.User), From: c.From, What: c.What}, f)
 			return err
@@ -124,15 +125,19 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 	s.engine = operate.New(operate.Config{Store: s.store, Board: &s.board, Agents: caller{s.fleet, &s.calls}, Log: part("operate"),
 		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
 	s.metadata = metadata.New(metadata.Config{Store: s.store, Cost: cost.Machine, Now: time.Now, Log: part("metadata")})
-	sender, err := mail.Open(s.cfg.Mail, s.cfg.MailFrom, time.Now)
+	target := mail.Target{URL: s.cfg.Mail, From: s.cfg.MailFrom}
+	if s.cfg.MailPassword.Given() {
+		target.Password = func() (string, error) { return s.cfg.MailPassword.Read(os.Stdin) }
+	}
+	sender, err := mail.Open(target)
 	if err != nil {
 		return err
 	}
+	s.outbox = mail.New(mail.Config{Store: s.store, Sender: sender, Log: part("mail"), Metrics: s.registry})
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.registry.MustRegister(newMetrics(s))
 	s.api, err = api.New(api.Config{Auth: authenticator{s.accounts}, Sessions: s.accounts, Engine: s.engine, Views: s.store, Journal: api.JournalOf(s.store, tables()), Past: api.PastOf(s.store),
-		Live: s.keeper, Limit: s.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: s.registry, Log: part("api"),
-		Letters: identity.Letters{Mail: sender, AdminEmail: s.cfg.AdminEmail, URL: s.cfg.publicURL(), Log: part("mail")}})
+		Live: s.keeper, Limit: s.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: s.registry, Log: part("api")})
 	return err
 }
 
@@ -179,7 +184,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	s.address = listeners[0].Addr()
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	runs := []func(context.Context) error{s.engine.Run, s.keeper.Run, s.metadata.Run, s.sweep}
+	runs := []func(context.Context) error{s.engine.Run, s.keeper.Run, s.metadata.Run, s.accounts.Run, s.outbox.Run, s.sweep}
 	if s.drill {
 		s.log.Warn("this is a restored copy: it shows everything, changes nothing and commands no agent; once the original is off for good, restore the backup again with --promote")
 		runs = nil
@@ -247,7 +252,7 @@ func (s *Server) close(ctx context.Context) error {
 	return s.fleet.Close(ctx)
 }
 
-// sweep forgets sessions that have ended.
+// sweep forgets logins and links that are over, and replaces the key that signs logins when it is old.
 func (s *Server) sweep(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
@@ -258,7 +263,12 @@ func (s *Server) sweep(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if _, err := s.accounts.Sweep(ctx); err != nil {
-			s.log.Warn("ended sessions stay", "error", err)
+			s.log.Warn("logins and links that are over stay", "error", err)
+		}
+		if turned, err := s.accounts.RotateByAge(ctx); err != nil {
+			s.log.Warn("the key that signs logins stays", "error", err)
+		} else if turned {
+			s.log.Info("logins are signed with a new key from now on; those that last go on")
 		}
 	}
 }

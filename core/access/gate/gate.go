@@ -83,8 +83,15 @@ func (p Policy) rule(v model.View, who access.Identity, rule access.Rule, subjec
 		}
 		return fault.New(fault.Denied, "only a projectAdmin who is a member of the project can do this")
 	case access.Self:
-		if subject != nil && who.User != "" && subject.Kind() == model.KindUser && subject.Base().ID == who.User {
-			return nil
+		switch o := subject.(type) {
+		case *model.User:
+			if who.User != "" && o.ID == who.User {
+				return nil
+			}
+		case *model.Session:
+			if who.User != "" && o.User == who.User {
+				return nil
+			}
 		}
 	case access.NewProject:
 		if p.ProjectAdminsCreateProjects && who.Role == model.RoleProjectAdmin {

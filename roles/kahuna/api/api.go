@@ -18,6 +18,7 @@ import (
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/core/plan"
+	"kowabunga/roles/kahuna/identity"
 	"kowabunga/roles/kahuna/operate"
 )
 
@@ -27,24 +28,34 @@ type Authenticator interface {
 	Authenticate(r *http.Request) (access.Identity, error)
 }
 
-// Sessions begins and ends logins and sets passwords.
+// Sessions begins and ends logins, sets passwords and follows the links of letters. from is always the
+// client's address.
 type Sessions interface {
-	// Login checks a password and begins a session; from is the client's address. Faults:
+	// Login checks a password and begins a session; agent is what the client says it is. Faults:
 	// Unauthenticated, the same for every reason; Throttled.
-	Login(ctx context.Context, email, password, from string) (jwt string, err error)
+	Login(ctx context.Context, email, password, from, agent string) (jwt string, err error)
 	// Logout ends the session the caller used; callers with an API key have none to end.
 	Logout(ctx context.Context, who access.Identity) error
 	// SetPassword gives a user a password and ends his sessions. Faults: NotFound for a user the caller
-	// may not know of or change, Invalid for a password that is too easy to guess.
+	// may not know of or change, Denied where passwords are only drawn, Invalid for one that is too easy
+	// to guess.
 	SetPassword(ctx context.Context, who access.Identity, user model.ID, value string) error
-}
-
-// Letters tells people what an answer has no place for.
-type Letters interface {
-	// Welcome tells a new user about his account.
-	Welcome(ctx context.Context, u *model.User) error
-	// Issued hands a key made through API v1 to the owner of its token.
-	Issued(ctx context.Context, owner model.Object, t *model.Token, key string) error
+	// NewPassword draws a password and gives its stored form besides.
+	NewPassword(ctx context.Context) (password string, stored model.Secret, err error)
+	// RequestReset asks for a letter with a link that draws a new password, and tells nothing. Faults:
+	// Throttled.
+	RequestReset(email, from string) error
+	// Link tells what a link is for and changes nothing. Faults: Denied, the same for every reason;
+	// Throttled.
+	Link(user model.ID, secret, from string, purposes ...string) (identity.Link, error)
+	// Follow follows a link that confirms an account or an address. Faults: those of Link; Conflict.
+	Follow(ctx context.Context, user model.ID, secret, from string) (identity.Link, error)
+	// DrawPassword follows a link that draws a new password. Faults: those of Link.
+	DrawPassword(ctx context.Context, user model.ID, secret, from string) (string, identity.Link, error)
+	// BeginDevice, DecideDevice and AskDevice let programs in (RFC 8628).
+	BeginDevice(from, agent string) (identity.Device, error)
+	DecideDevice(ctx context.Context, email, password, code, from string, grant bool) (asked string, err error)
+	AskDevice(ctx context.Context, code, from string) (state identity.DeviceState, jwt string, err error)
 }
 
 // Engine carries out writes. Its requests are authenticated, their ids well formed and their query
@@ -138,7 +149,7 @@ type Limiter interface {
 	Allow(address string) (wait time.Duration, ok bool)
 }
 
-// Config is what the interface is made of. Letters, Limit, Docs, Metrics and Log may be nil.
+// Config is what the interface is made of. Limit, Docs, Metrics and Log may be nil.
 type Config struct {
 	Auth     Authenticator
 	Sessions Sessions
@@ -147,7 +158,6 @@ type Config struct {
 	Journal  Journal
 	Past     Past
 	Live     Live
-	Letters  Letters
 	Limit    Limiter
 	Docs     fs.FS // user documentation, TOPIC.md
 	Version  string
@@ -193,6 +203,8 @@ func New(c Config) (*API, error) {
 	t := newTable(a)
 	a.routeV1(t)
 	a.routeV2(t)
+	a.routeDevice(t)
+	a.routePages(t)
 	if err := a.routeDocuments(t); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/access"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
+	"kowabunga/core/model"
 )
 
 // call is one request while it is served. It stands in for the response writer, so that the status and
@@ -29,6 +30,9 @@ type call struct {
 	status  int
 	size    int
 	buffer  []byte
+
+	password string       // drawn for this request, shown in its answer
+	hash     model.Secret // its stored form
 }
 
 // WriteHeader notes the status.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -108,6 +109,7 @@ func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
 	w.shares(ids)
 	w.must("POST", "/api/v2/kwarantines?project="+ids["project"], `{"name":"apart"}`)
 	w.services(ids)
+	made := w.must("POST", "/api/v2/users?password=generated", `{"name":"zoe","email":"zoe@eu.test","role":"user"}`)
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(w.do("GET", "/api/v2/openapi.json", "").body))
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +131,14 @@ func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
 			}
 		}
 	}
+	raw, err := json.Marshal(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("User", string(raw))
+	check("NewPassword", w.do("PATCH", "/api/v2/users/zoe/newPassword", "").body)
+	check("Device", w.do("POST", "/api/v2/device", "").body)
+	w.must("POST", "/api/v1/login", fmt.Sprintf(`{"email":"yan@eu.test","password":%q}`, w.must("POST", "/api/v2/users?password=generated", `{"name":"yan","email":"yan@eu.test","role":"user"}`)["password"]), "X-API-Key", "")
 	for _, k := range catalogue.Kinds {
 		list := w.do("GET", "/api/v2/"+k.Plural, "").body
 		check(k.Schema+"List", list)

@@ -1,15 +1,13 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
-	"time"
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/roles/kahuna/operate"
 )
 
 // login begins a session. The password is never answered: clients need the key, not its value.
@@ -38,7 +36,7 @@ func (a *API) login(c *call) error {
 	case sent.Password == nil || *sent.Password == "":
 		return fault.Bad("password", "is required")
 	}
-	jwt, err := a.Sessions.Login(c.r.Context(), *sent.Email, *sent.Password, from)
+	jwt, err := a.Sessions.Login(c.r.Context(), *sent.Email, *sent.Password, from, c.r.UserAgent())
 	if err != nil {
 		return err
 	}
@@ -90,53 +88,112 @@ func (a *API) putPassword(c *call, user model.ID) error {
 	return nil
 }
 
-// mailTime bounds the sending of one letter.
-const mailTime = 30 * time.Second
+// requestReset asks for a letter with a link that draws a new password. Its answer is the same whether
+// there is such an account or not.
+func (a *API) requestReset(c *call) error {
+	raw, err := body(c)
+	if err != nil {
+		return err
+	}
+	var sent struct {
+		Email *string `json:"email"`
+	}
+	if json.Unmarshal(raw, &sent) != nil {
+		return fault.New(fault.Malformed, "the body is no JSON object with email as text")
+	}
+	if sent.Email == nil || *sent.Email == "" {
+		return fault.Bad("email", "is required")
+	}
+	if err := a.Sessions.RequestReset(*sent.Email, address(c.r)); err != nil {
+		return err
+	}
+	c.json(http.StatusOK, nil)
+	return nil
+}
 
-// issueV1 makes a key for an agent or a user. API v1 has no place for the key in its answer: the owner
-// gets a letter.
+// issueV1 makes a key for an agent or a user. API v1 has no place for the key in its answer: it is in a
+// letter to the owner, which was committed with it.
 func (a *API) issueV1(op *catalogue.Op) func(*call) error {
 	tokens := catalogue.Of(model.KindToken)
 	return func(c *call) error {
-		answer, r, err := a.doV1(c, op)
+		answer, _, err := a.doV1(c, op)
 		if err != nil {
 			return err
-		}
-		v := answer.View
-		if v == nil {
-			v = a.Views.View()
-		}
-		// Tokens are found by the unique index that is named like the kind of their owners.
-		owner, known := v.Get(op.Kind, r.Path[op.Target()])
-		t, made := v.One(model.KindToken, string(op.Kind), string(r.Path[op.Target()]))
-		if !known || !made {
-			return fault.New(fault.Conflict, "the %s was deleted meanwhile", op.Kind)
-		}
-		if a.Letters != nil && answer.Key != "" {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), mailTime)
-			defer cancel()
-			if err := a.Letters.Issued(ctx, owner, t.(*model.Token), answer.Key); err != nil {
-				return err
-			}
 		}
 		if op.Response == "" {
 			c.json(op.Status, nil)
 			return nil
 		}
-		a.object(c, tokens, v, t, op.Status)
+		if answer.Object == nil || answer.View == nil {
+			return fault.New(fault.Conflict, "the %s was deleted meanwhile", op.Kind)
+		}
+		a.object(c, tokens, answer.View, answer.Object, op.Status)
 		return nil
 	}
 }
 
-// welcome writes to a new user. His account stands whether or not the letter goes out.
-func (a *API) welcome(c *call, op *catalogue.Op, o model.Object) {
-	u, isUser := o.(*model.User)
-	if !isUser || op.Verb != catalogue.Create || a.Letters == nil {
-		return
+// draw draws a password for the request, which is shown in its answer.
+func (a *API) draw(c *call) (err error) {
+	c.password, c.hash, err = a.Sessions.NewPassword(c.r.Context())
+	return err
+}
+
+// createUser makes an account in API v2, with a password where ?password=generated asks for one.
+func (r *resource) createUser(op *catalogue.Op) func(*call) error {
+	create := r.create([]*catalogue.Op{op})
+	return func(c *call) error {
+		q, err := values(c.r)
+		if err != nil {
+			return err
+		}
+		wanted, err := single(q, "password")
+		if err != nil {
+			return err
+		}
+		if wanted != "" && wanted != "generated" {
+			return bad("password", "is \"generated\" or absent: passwords are drawn here")
+		}
+		// Drawing costs a slow hash: who may not create a user is refused without.
+		if wanted != "" && c.who.SuperAdmin() {
+			if err := r.api.draw(c); err != nil {
+				return err
+			}
+		}
+		return create(c)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), mailTime)
-	defer cancel()
-	if err := a.Letters.Welcome(ctx, u); err != nil {
-		a.Log.Warn("a new user could not be written to", slog.String("request", c.id), slog.String("user", string(u.ID)), slog.Any("error", err))
+}
+
+// newPassword gives a user a password and shows it to the caller, a superAdmin or the user himself.
+func (r *resource) newPassword(op *catalogue.Op) func(*call) error {
+	change := r.change(op)
+	return func(c *call) error {
+		u, err := r.find(r.api.Views.View(), c, c.r.PathValue("ref"), nil)
+		if err != nil {
+			return err
+		}
+		if c.who.SuperAdmin() || c.who.User == u.Base().ID {
+			if err := r.api.draw(c); err != nil {
+				return err
+			}
+		}
+		return change(c)
 	}
+}
+
+// showPassword answers with the password that was drawn for the request: beside the object that was
+// made, or beside the id of the user it is for.
+func (a *API) showPassword(c *call, k *catalogue.Kind, answer operate.Answer, target model.ID) {
+	b, status := c.buffer[:0], http.StatusOK
+	if answer.Object != nil && answer.View != nil {
+		status = http.StatusCreated
+		c.Header().Set("Location", BaseV2+"/"+k.Plural+"/"+string(answer.Object.Base().ID))
+		b = k.Append(b, answer.View, answer.Object, catalogue.Reader{Version: catalogue.V2})
+		b = b[:len(b)-1]
+	} else {
+		b = catalogue.AppendString(append(b, `{"id":`...), target)
+	}
+	b = append(catalogue.AppendString(append(b, `,"password":`...), c.password), '}')
+	c.buffer = b
+	c.json(status, b)
+	clear(b)
 }

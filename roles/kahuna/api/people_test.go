@@ -2,13 +2,12 @@ package api_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"kowabunga/core/access"
+	"kowabunga/core/account"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/roles/kahuna/api"
@@ -18,22 +17,25 @@ import (
 func TestKeysAreShownOnceInV2AndMailedInV1(t *testing.T) {
 	w := newWorld(t)
 	ids := w.topology()
-	for kind, id := range map[string]string{"agent": ids["agent"], "user": ids["user"]} {
-		a := w.do("PATCH", "/api/v1/"+kind+"/"+id+"/token?expire=false", "")
-		key := w.letters.keys[model.ID(id)]
+	user, _ := model.Find[*model.User](w.store.View(), model.ID(ids["user"]))
+	for kind, c := range map[string]struct{ id, template, to string }{
+		"agent": {ids["agent"], account.AgentKey, terms.AdminEmail}, "user": {ids["user"], account.UserKey, user.Email},
+	} {
+		a := w.do("PATCH", "/api/v1/"+kind+"/"+c.id+"/token?expire=false", "")
+		key, _ := w.mailed(c.template)[c.to]["Key"].(string)
 		if a.status != 200 || key == "" || strings.Contains(a.body, key) {
 			t.Errorf("%s in v1: %d %s", kind, a.status, a.body)
 		}
-		delete(w.letters.keys, model.ID(id))
-		shown := w.must("PATCH", "/api/v2/"+kind+"/"+id+"/token", "")
-		if len(shown) != 2 || shown["id"] != id || shown["key"] == "" || shown["key"] == key {
+		letters := w.store.View().Len(model.KindLetter)
+		shown := w.must("PATCH", "/api/v2/"+kind+"/"+c.id+"/token", "")
+		if len(shown) != 2 || shown["id"] != c.id || shown["key"] == "" || shown["key"] == key {
 			t.Errorf("%s in v2: %v", kind, shown)
 		}
-		if len(w.letters.keys) != 0 {
+		if w.store.View().Len(model.KindLetter) != letters {
 			t.Errorf("%s in v2 was mailed", kind)
 		}
 		if kind == "user" {
-			if got := w.must("GET", "/api/v2/whoami", "", "X-API-Key", shown["key"].(string)); got["user"] != id {
+			if got := w.must("GET", "/api/v2/whoami", "", "X-API-Key", shown["key"].(string)); got["user"] != c.id {
 				t.Errorf("%v", got)
 			}
 			if a := w.do("GET", "/api/v2/whoami", "", "X-API-Key", key); a.status != 401 {
@@ -44,15 +46,53 @@ func TestKeysAreShownOnceInV2AndMailedInV1(t *testing.T) {
 			t.Error("a key is in the log")
 		}
 	}
-	if len(w.letters.welcomed) != 3 {
-		t.Errorf("%d new users were written to", len(w.letters.welcomed))
+	if n := len(w.mailed(account.Welcome)); n != 3 {
+		t.Errorf("%d new users were written to", n)
 	}
-	w.letters.err = fault.New(fault.Unavailable, "the mail cannot be written")
-	if a := w.do("PATCH", "/api/v1/user/"+ids["user"]+"/token", ""); a.status != 503 || a.header.Get("Retry-After") == "" {
-		t.Errorf("a key that reached nobody: %d %s", a.status, a.body)
+}
+
+// API v2 shows the password it draws to whoever asked for it, this once, and the account can be used.
+func TestPasswordsAreShownOnceInV2(t *testing.T) {
+	w := newWorld(t)
+	made := w.must("POST", "/api/v2/users?password=generated", `{"name":"ann","email":"ann@eu.test","role":"user","notifications":true}`)
+	password, _ := made["password"].(string)
+	if len(password) != 20 || made["confirmed"] != true || made["notifications"] != true || made["bot"] != false {
+		t.Fatalf("made %v", made)
 	}
-	if a := w.do("POST", "/api/v1/user", `{"name":"new","email":"new@eu.test","role":"user"}`); a.status != 201 {
-		t.Errorf("a user who could not be written to: %d %s", a.status, a.body)
+	login := func(password string) int {
+		return w.do("POST", "/api/v1/login", `{"email":"ann@eu.test","password":"`+password+`"}`, "X-API-Key", "").status
+	}
+	if got := login(password); got != 201 {
+		t.Errorf("login: %d", got)
+	}
+	if again := w.must("GET", "/api/v2/users/ann", ""); again["password"] != nil {
+		t.Errorf("it is shown again: %v", again)
+	}
+	shown := w.must("PATCH", "/api/v2/users/ann/newPassword", "")
+	if len(shown) != 2 || shown["id"] != made["id"] || login(password) != 401 || login(shown["password"].(string)) != 201 {
+		t.Errorf("%v", shown)
+	}
+	id := made["id"].(string)
+	mal := w.id("/api/v1/user", `{"name":"mal","email":"mal@eu.test","role":"projectAdmin"}`)
+	key := w.key(mal)
+	for path, want := range map[string]int{"/api/v2/users/ann/newPassword": 404, "/api/v2/users/" + id + "/newPassword": 404, "/api/v2/users/mal/newPassword": 200} {
+		if a := w.do("PATCH", path, "", "X-API-Key", key); a.status != want {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	if a := w.do("POST", "/api/v2/users?password=generated", `{"name":"x","email":"x@eu.test","role":"user"}`, "X-API-Key", key); a.status != 403 || strings.Contains(a.body, "password\":") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := w.do("POST", "/api/v2/users?password=mine", `{"name":"x","email":"x@eu.test","role":"user"}`); a.status != 400 {
+		t.Errorf("a chosen password: %d %s", a.status, a.body)
+	}
+	// API v1 knows neither parameter.
+	v1 := w.must("POST", "/api/v1/user?password=generated&bot=true", `{"name":"v1","email":"v1@eu.test","role":"user"}`)
+	if len(v1) != 5 {
+		t.Errorf("v1 answers %v", v1)
+	}
+	if log := w.log.String(); strings.Contains(log, password) || strings.Contains(log, shown["password"].(string)) {
+		t.Error("a password is in the log")
 	}
 }
 
@@ -77,15 +117,12 @@ func TestSecretsAreForThoseWhoManage(t *testing.T) {
 
 // sessions is a fake of logins.
 type sessions struct {
+	api.Sessions
 	login func(email, password, from string) (string, error)
 }
 
-func (s sessions) Login(_ context.Context, email, password, from string) (string, error) {
+func (s sessions) Login(_ context.Context, email, password, from, _ string) (string, error) {
 	return s.login(email, password, from)
-}
-func (s sessions) Logout(context.Context, access.Identity) error { return nil }
-func (s sessions) SetPassword(context.Context, access.Identity, model.ID, string) error {
-	return errors.New("no password is set here")
 }
 
 type limiter struct{ left int }
@@ -99,7 +136,7 @@ func TestLogin(t *testing.T) {
 	var asked string
 	w := newWorld(t, func(c *api.Config) {
 		c.Limit = &limiter{left: 8}
-		c.Sessions = sessions{func(email, password, from string) (string, error) {
+		c.Sessions = sessions{login: func(email, password, from string) (string, error) {
 			asked = fmt.Sprint(email, " ", from)
 			if password != "right" {
 				return "", fault.New(fault.Unauthenticated, "wrong")

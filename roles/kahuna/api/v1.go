@@ -20,7 +20,7 @@ func (a *API) routeV1(t *table) {
 	}
 	for _, m := range catalogue.MissingOps {
 		t.add(catalogue.V1, BaseV1+m.Path, &method{verb: m.Method, name: m.ID, status: http.StatusNotFound,
-			public: m.ID == "ResetPassword", handle: func(*call) error { return fault.New(fault.NotFound, "%s", m.Reason) }})
+			handle: func(*call) error { return fault.New(fault.NotFound, "%s", m.Reason) }})
 	}
 }
 
@@ -44,6 +44,8 @@ func (a *API) handlerV1(op *catalogue.Op) func(*call) error {
 		return a.costV1(op)
 	case op.Action == "usage":
 		return a.usageV1(op)
+	case op.ID == "ResetPassword":
+		return a.requestReset
 	case op.Action == "password":
 		return a.setPassword(op)
 	case op.Action == "token":
@@ -218,7 +220,6 @@ func (a *API) changeV1(op *catalogue.Op) func(*call) error {
 			a.object(c, shown, answer.View, answer.Object, op.Status)
 		}
 		a.delivered(c, answer.Operation)
-		a.welcome(c, op, answer.Object)
 		return nil
 	}
 }

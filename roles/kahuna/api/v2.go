@@ -126,6 +126,8 @@ func (r *resource) handler(op *catalogue.Op) func(*call) error {
 	switch {
 	case op.Verb == catalogue.List:
 		return r.list
+	case op.ID == "CreateUser":
+		return r.createUser(op)
 	case op.Verb == catalogue.Create:
 		return r.create(creations(r.kind))
 	case op.Verb == catalogue.Read:
@@ -144,6 +146,8 @@ func (r *resource) handler(op *catalogue.Op) func(*call) error {
 		return r.password
 	case op.Verb == catalogue.Update:
 		return r.put(op)
+	case op.Action == "newPassword":
+		return r.newPassword(op)
 	}
 	return r.change(op)
 }

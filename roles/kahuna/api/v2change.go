@@ -88,7 +88,7 @@ func (r *resource) change(op *catalogue.Op) func(*call) error {
 // ?plan=true it is what would happen. target is empty for creations.
 func (r *resource) send(c *call, request operate.Request, declared []catalogue.Query, v model.View, q url.Values, target model.ID) error {
 	a := r.api
-	request.Who, request.ID, request.From = c.who, c.id, address(c.r)
+	request.Who, request.ID, request.From, request.Hash = c.who, c.id, address(c.r), c.hash
 	planned, err := flag(q, "plan")
 	if err != nil {
 		return err
@@ -131,7 +131,6 @@ func (r *resource) send(c *call, request operate.Request, declared []catalogue.Q
 	}
 	a.outcome(c, r.kind, answer.Op, answer, request.Wait, target)
 	a.delivered(c, answer.Operation)
-	a.welcome(c, answer.Op, answer.Object)
 	return nil
 }
 
@@ -153,6 +152,10 @@ func (a *API) outcome(c *call, k *catalogue.Kind, op *catalogue.Op, answer opera
 		c.buffer = b
 		c.json(http.StatusOK, b)
 		clear(b)
+		return
+	}
+	if c.password != "" {
+		a.showPassword(c, k, answer, target)
 		return
 	}
 	if answer.Object == nil || answer.View == nil || op.Verb == catalogue.Delete {

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"kowabunga/core/account"
 	"kowabunga/core/agentproto"
 	"kowabunga/core/behaviour"
 	"kowabunga/core/catalogue"
@@ -29,6 +30,8 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var terms = account.Terms{URL: "https://cloud.example.org", AdminEmail: "admin@example.org"}
 
 const masterKey = "kR7wq2ZpX9vTn4LmB8cJhG5sDfY3aQeU6xWz"
 
@@ -83,44 +86,24 @@ func (l *live) Screen(_ context.Context, id model.ID) (string, error) {
 	return "vnc://192.0.2.10:5900?VncPassword=ABCDEFGH", nil
 }
 
-// letters keeps what would have been mailed.
-type letters struct {
-	keys     map[model.ID]string
-	welcomed []model.ID
-	err      error
-}
-
-func (l *letters) Welcome(_ context.Context, u *model.User) error {
-	l.welcomed = append(l.welcomed, u.ID)
-	return l.err
-}
-
-func (l *letters) Issued(_ context.Context, owner model.Object, _ *model.Token, key string) error {
-	l.keys[owner.Base().ID] = key
-	return l.err
-}
-
 var (
 	_ operate.Caller = (*hosts)(nil)
 	_ api.Live       = (*live)(nil)
-	_ api.Letters    = (*letters)(nil)
 	_ api.Engine     = (*operate.Engine)(nil)
 	_ api.Sessions   = (*identity.Accounts)(nil)
 	_ api.Limiter    = (*identity.Accounts)(nil)
-	_ api.Letters    = identity.Letters{}
 )
 
 // world is the API on a real store, engine and identity, with hosts that obey at once.
 type world struct {
-	t       testing.TB
-	store   *store.Store
-	engine  *operate.Engine
-	hosts   *hosts
-	live    *live
-	letters *letters
-	api     *api.API
-	server  *httptest.Server
-	log     *lockedBuffer
+	t      testing.TB
+	store  *store.Store
+	engine *operate.Engine
+	hosts  *hosts
+	live   *live
+	api    *api.API
+	server *httptest.Server
+	log    *lockedBuffer
 }
 
 // newWorld starts one; change may alter the configuration.
@@ -135,16 +118,18 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: s, hosts: &hosts{}, live: &live{}, letters: &letters{keys: map[model.ID]string{}}, log: &lockedBuffer{}}
+	w := &world{t: t, store: s, hosts: &hosts{}, live: &live{}, log: &lockedBuffer{}}
 	w.engine = operate.New(operate.Config{Store: s, Agents: w.hosts, Log: slog.New(slog.DiscardHandler),
-		Rules: func() behaviour.Config { return behaviour.Config{BootstrapUser: "ops", StopGrace: time.Second} }})
+		Rules: func() behaviour.Config {
+			return behaviour.Config{BootstrapUser: "ops", StopGrace: time.Second, Accounts: terms}
+		}})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = w.engine.Run(ctx)
 	}()
-	accounts, err := identity.New(context.Background(), identity.Config{Views: s, MasterKey: masterKey,
+	accounts, err := identity.New(context.Background(), identity.Config{Views: s, MasterKey: masterKey, Terms: terms,
 		Write: func(ctx context.Context, c identity.Cause, f func(model.Draft) error) error {
 			_, err := s.Update(ctx, store.Cause{Actor: c.Who.Name, From: c.From, What: c.What}, f)
 			return err
@@ -153,7 +138,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 		t.Fatal(err)
 	}
 	c := api.Config{Auth: accounts, Sessions: accounts, Engine: w.engine, Views: s, Journal: api.JournalOf(s, tables), Past: api.PastOf(s), Live: w.live,
-		Letters: w.letters, Version: "0.0.0-test", Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version: "0.0.0-test", Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Docs: fstest.MapFS{"install.md": {Data: []byte("# Install it\n\nRun `make sandbox` & <wait>, see [the tour](tour.md).\n")}, "tour.md": {Data: []byte("# Tour\n")}}}
 	for _, f := range change {
 		f(&c)
@@ -244,6 +229,18 @@ func decode(t testing.TB, body string) map[string]any {
 	d := json.NewDecoder(bytes.NewReader([]byte(body)))
 	if err := d.Decode(&out); err != nil {
 		t.Fatalf("%v: %s", err, body)
+	}
+	return out
+}
+
+// mailed are the data of the letters of a template that wait in the store, by address.
+func (w *world) mailed(template string) map[string]map[string]any {
+	w.t.Helper()
+	out := map[string]map[string]any{}
+	for l := range model.All[*model.Letter](w.store.View()) {
+		if l.Name == template {
+			out[l.To] = decode(w.t, l.Data.Reveal())
+		}
 	}
 	return out
 }

@@ -1,13 +1,13 @@
 // Package identity tells who makes a request: by the master key, by a user's API key or by a login.
 //
-// Nothing is remembered beside the store. A key, a session, a role or an account that was taken away is
+// Nothing is remembered beside the store but counts of failures and programs that wait to be let in. A key, a session, a role or an account that was taken away is
 // gone from the view the next request is judged by, so revocation needs no message and has no delay.
 // API keys are found by their public prefix and compared by SHA-256; slow hashes are used for passwords
 // alone, two at a time, because they are what makes a server slow when somebody wants it to be.
 //
-// An account begins without a password. A superAdmin who sets one confirms the account with it; until
-// then nobody can log in to it, while an API key works at once. That is also how bots are made: an
-// account with a key and no password.
+// An account begins without a password and unconfirmed; package account says how it gets both by mail. A
+// superAdmin who sets a password confirms the account with it; until then nobody can log in to it, while
+// an API key works at once. That is also how bots are made: an account with a key and no password.
 package identity
 
 import (
@@ -19,6 +19,7 @@ import (
 
 	"kowabunga/core/access"
 	"kowabunga/core/access/credential"
+	"kowabunga/core/account"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 )
@@ -45,6 +46,8 @@ type Config struct {
 	Write       Writer
 	MasterKey   string
 	SessionLife time.Duration    // 0: DefaultSessionLife
+	SigningAge  time.Duration    // age at which the key that signs logins is replaced; 0: never
+	Terms       account.Terms    // of links and letters
 	Now         func() time.Time // nil: time.Now
 	Log         *slog.Logger     // nil: nothing is logged
 }
@@ -55,11 +58,14 @@ type Accounts struct {
 	write     Writer
 	master    [sha256.Size]byte
 	life      time.Duration
+	age       time.Duration
+	terms     account.Terms
 	now       func() time.Time
 	log       *slog.Logger
 	passwords *passwords
-	addresses *limiter
-	names     *limiter
+	limits    limits
+	resets    chan string // folded addresses that somebody asked a new password for
+	devices   devices
 	ring      ringCache
 }
 
@@ -79,19 +85,27 @@ func New(ctx context.Context, c Config) (*Accounts, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &Accounts{
-		views: c.Views, write: c.Write, master: credential.Sum(c.MasterKey), life: c.SessionLife, now: c.Now, log: c.Log,
-		passwords: newPasswords(),
-		addresses: newLimiter(addressBurst, addressEvery),
-		names:     newLimiter(nameBurst, nameEvery),
+		views: c.Views, write: c.Write, master: credential.Sum(c.MasterKey), life: c.SessionLife, age: c.SigningAge, terms: c.Terms, now: c.Now, log: c.Log,
+		passwords: newPasswords(), limits: newLimits(), resets: make(chan string, resetQueue), devices: newDevices(),
 	}
 	return a, a.ensureRing(ctx)
 }
 
 // NewMasterKey draws a master key of 256 bits.
 func NewMasterKey() model.Secret {
+	return model.Secret(draw(time.Time{}).Token(48))
+}
+
+// draw is a source of ids and secrets for one change.
+func draw(now time.Time) *model.Draw {
 	var seed [32]byte
 	rand.Read(seed[:])
-	return model.Secret(model.NewDraw(seed, time.Time{}).Token(48))
+	return model.NewDraw(seed, now)
+}
+
+func (a *Accounts) cause() account.Cause {
+	now := a.now()
+	return account.Cause{Now: now, Draw: draw(now), Terms: a.terms}
 }
 
 // masterBits is what a master key must be worth at least. It is a secret no rate limit protects.

@@ -14,8 +14,19 @@ import (
 
 // Authenticate tells who makes a request. A non-empty X-API-Key decides alone, whatever else was sent;
 // otherwise the request must carry "Authorization: Bearer" with the token of a login. Faults:
-// Unauthenticated, which says what was wrong with the request and nothing about accounts.
+// Unauthenticated, which says what was wrong with the request and nothing about accounts; Throttled after
+// too many credentials from the client's address that were not valid.
 func (a *Accounts) Authenticate(r *http.Request) (access.Identity, error) {
+	who, err := a.authenticate(r)
+	if err != nil && r.RemoteAddr != "" && (len(r.Header["X-Api-Key"]) > 0 || len(r.Header["Authorization"]) > 0) {
+		if _, ok := a.limits.keys.take(network(r.RemoteAddr), a.now()); !ok {
+			return access.Identity{}, fault.New(fault.Throttled, "too many requests from this address with credentials that are not valid; see what sends them")
+		}
+	}
+	return who, err
+}
+
+func (a *Accounts) authenticate(r *http.Request) (access.Identity, error) {
 	v := a.views.View()
 	// The map is read directly: Header.Get would build the canonical name for every request.
 	if key, sent, ok := single(r.Header["X-Api-Key"]); sent {

@@ -7,16 +7,49 @@ import (
 	"time"
 )
 
-// Failed logins are counted by address and by account. An address fills up well before it can fill up an
-// account, so that one stranger cannot keep somebody else from logging in; with passwords of
-// strengthBits the limit for an account is about load, not about guessing.
 const (
 	addressBurst = 20
 	addressEvery = 6 * time.Second // one more attempt
 	nameBurst    = 60
 	nameEvery    = 2 * time.Second
+	resetBurst   = 20
+	resetEvery   = 30 * time.Second
+	letterBurst  = 4
+	letterEvery  = 10 * time.Minute
+	keyBurst     = 400
+	keyEvery     = 200 * time.Millisecond
+	linkBurst    = 60
+	linkEvery    = 2 * time.Second
+	deviceBurst  = 20
+	deviceEvery  = 5 * time.Second
 	limitSlots   = 1 << 12
 )
+
+// limits is what is counted.
+type limits struct {
+	// Failed logins are counted by address and by account. An address fills up well before it can fill up
+	// an account, so that one stranger cannot keep somebody else from logging in; with passwords of
+	// strengthBits the limit for an account is about load, not about guessing.
+	addresses, names *limiter
+	// Requests for a new password are counted by address, and by account because each is a letter.
+	resets, letters *limiter
+	// Wrong keys and tokens, by address. They have more than 160 bits and are checked with one fast hash,
+	// so that what is refused here are programs gone wild: a valid key is never turned away for the sake of
+	// a neighbour behind the same address.
+	keys *limiter
+	// Links that are not good, by address.
+	links *limiter
+	// Programs that ask to be let in, by address.
+	devices *limiter
+}
+
+func newLimits() limits {
+	return limits{
+		addresses: newLimiter(addressBurst, addressEvery), names: newLimiter(nameBurst, nameEvery),
+		resets: newLimiter(resetBurst, resetEvery), letters: newLimiter(letterBurst, letterEvery),
+		keys: newLimiter(keyBurst, keyEvery), links: newLimiter(linkBurst, linkEvery), devices: newLimiter(deviceBurst, deviceEvery),
+	}
+}
 
 // limiter is a fixed number of token buckets that keys share by a hash nobody outside can predict. Its
 // memory is constant, there is nothing to evict and so nothing to push somebody's count out with; the

@@ -2,7 +2,9 @@ package identity
 
 import (
 	"context"
+	"strings"
 	"time"
+	"unicode"
 
 	"kowabunga/core/access"
 	"kowabunga/core/catalogue"
@@ -13,61 +15,76 @@ import (
 // maxSessions is how many logins one user may have at a time; the oldest gives way.
 const maxSessions = 64
 
-// Login checks a password, begins a session and returns its token. from is the client's address.
+// Login checks a password, begins a session and returns its token. from is the client's address and
+// agent what it says it is.
 //
 // Faults: Unauthenticated, in the same words and after the same work for an unknown address, a wrong
 // password, an account that is not confirmed, is disabled or has no password; Throttled after too many
 // failures from the address or for the account; Unavailable when too many log in at once.
-func (a *Accounts) Login(ctx context.Context, email, password, from string) (string, error) {
+func (a *Accounts) Login(ctx context.Context, email, password, from, agent string) (string, error) {
 	const op = "log in"
-	now, net, name := a.now(), network(from), catalogue.FoldEmail(email)
-	if _, ok := a.addresses.take(net, now); !ok {
-		return "", throttled(op)
+	u, err := a.verify(ctx, email, password, from)
+	if err != nil {
+		return "", fault.Wrap(err, fault.Internal, op)
 	}
-	if _, ok := a.names.take(name, now); !ok {
-		a.addresses.refund(net, now)
-		return "", throttled(op)
-	}
-	token, err := a.login(ctx, name, password, from, now)
-	if err == nil || !fault.Is(err, fault.Unauthenticated) {
-		a.addresses.refund(net, now)
-		a.names.refund(name, now)
-	}
+	token, err := a.begin(ctx, u, from, agent)
 	return token, fault.Wrap(err, fault.Internal, op)
 }
 
-// Allow tells whether an address may try to log in, and otherwise after how long.
-func (a *Accounts) Allow(address string) (wait time.Duration, ok bool) {
-	return a.addresses.peek(network(address), a.now())
-}
+// errLogin is the answer to every login that fails, whatever the reason.
+var errLogin = fault.New(fault.Unauthenticated, "e-mail address or password is not valid, or the account is not confirmed yet")
 
-func throttled(op string) error {
-	return &fault.Error{Code: fault.Throttled, Op: op, Message: "too many failed attempts; wait a minute"}
-}
-
-func (a *Accounts) login(ctx context.Context, name, password, from string, now time.Time) (string, error) {
-	refused := fault.New(fault.Unauthenticated, "e-mail address or password is not valid, or the account is not confirmed yet")
+// verify is the user whose password this is. Its faults are those of Login.
+func (a *Accounts) verify(ctx context.Context, email, password, from string) (*model.User, error) {
+	now, net, name := a.now(), network(from), catalogue.FoldEmail(email)
+	if _, ok := a.limits.addresses.take(net, now); !ok {
+		return nil, throttled()
+	}
+	if _, ok := a.limits.names.take(name, now); !ok {
+		a.limits.addresses.refund(net, now)
+		return nil, throttled()
+	}
 	u, known := model.One[*model.User](a.views.View(), "email", name)
 	var stored model.Secret
 	if known {
 		stored = u.PasswordHash
 	}
 	ok, err := a.passwords.matches(ctx, stored, password)
-	if err != nil {
-		return "", err
-	}
-	if !ok || !known || !mayLogIn(u) {
+	if err == nil && (!ok || !known || !mayLogIn(u)) {
 		a.log.Info("login refused", "from", from)
-		return "", refused
+		return nil, errLogin
 	}
-	s := &model.Session{User: u.ID, Expires: now.Add(a.life).UTC().Truncate(time.Second), From: from}
-	s.ID = newID(now)
+	a.limits.addresses.refund(net, now)
+	a.limits.names.refund(name, now)
+	return u, err
+}
+
+// Allow tells whether an address may try to log in, and otherwise after how long.
+func (a *Accounts) Allow(address string) (wait time.Duration, ok bool) {
+	return a.limits.addresses.peek(network(address), a.now())
+}
+
+func throttled() error {
+	return fault.New(fault.Throttled, "too many failed attempts; wait a minute")
+}
+
+// begin begins a session of a user as he was verified.
+func (a *Accounts) begin(ctx context.Context, u *model.User, from, agent string) (string, error) {
+	now, stored := a.now(), u.PasswordHash
+	s := &model.Session{User: u.ID, Expires: now.Add(a.life).UTC().Truncate(time.Second), From: from, Agent: printable(agent)}
+	s.ID, s.Name = newID(now), "login of "+u.Name
 	who := access.Identity{User: u.ID, Name: u.Name, Role: u.Role, Session: s.ID}
-	err = a.write(ctx, Cause{Who: who, From: from, What: "begin session"}, func(d model.Draft) error {
+	err := a.write(ctx, Cause{Who: who, From: from, What: "begin session"}, func(d model.Draft) error {
 		// The hash took time: the password may have been changed or the account closed meanwhile.
+		var ok bool
 		if u, ok = model.Find[*model.User](d, u.ID); !ok || !mayLogIn(u) || u.PasswordHash != stored {
-			return refused
+			return errLogin
 		}
+		r, err := a.ring.of(d)
+		if err != nil {
+			return err
+		}
+		s.Signer = r.Current
 		if err := makeRoom(d, u.ID, now); err != nil {
 			return err
 		}
@@ -80,7 +97,23 @@ func (a *Accounts) login(ctx context.Context, name, password, from string, now t
 	return a.sign(u, s, now)
 }
 
-func mayLogIn(u *model.User) bool { return u.Confirmed && !u.Disabled && u.PasswordHash != "" }
+// printable is what is kept of what a client says it is.
+func printable(agent string) string {
+	agent = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(agent, ""))
+	if len(agent) > 120 {
+		agent = strings.ToValidUTF8(agent[:120], "")
+	}
+	return agent
+}
+
+func mayLogIn(u *model.User) bool {
+	return u.Confirmed && !u.Disabled && !u.Bot && u.PasswordHash != ""
+}
 
 // makeRoom ends the user's sessions that are over, and his oldest ones when he has too many.
 func makeRoom(d model.Draft, user model.ID, now time.Time) error {
@@ -113,78 +146,4 @@ func (a *Accounts) Logout(ctx context.Context, who access.Identity) error {
 		}
 		return d.Delete(model.KindSession, who.Session)
 	})
-}
-
-// Sweep forgets the sessions that are over, at most a thousand at once, and tells how many those were.
-// Sessions that are over are refused whether swept or not.
-func (a *Accounts) Sweep(ctx context.Context) (int, error) {
-	const most = 1000
-	now := a.now()
-	var over []model.ID
-	for s := range model.All[*model.Session](a.views.View()) {
-		if len(over) < most && !now.Before(s.Expires) {
-			over = append(over, s.ID)
-		}
-	}
-	if len(over) == 0 {
-		return 0, nil
-	}
-	return len(over), a.write(ctx, Cause{Who: LocalRoot, What: "forget sessions that are over"}, func(d model.Draft) error {
-		for _, id := range over {
-			if _, ok := d.Get(model.KindSession, id); !ok {
-				continue
-			}
-			if err := d.Delete(model.KindSession, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// SetPassword gives a user a password and ends all his sessions. A superAdmin may do it for everybody,
-// which confirms the account; everybody else for himself. Faults: NotFound for an account the caller may
-// not know of, Invalid (field "value") for a password that is too easy to guess.
-func (a *Accounts) SetPassword(ctx context.Context, who access.Identity, user model.ID, value string) error {
-	const op = "set password"
-	unknown := &fault.Error{Code: fault.NotFound, Op: op, Message: "no such user"}
-	u, ok := model.Find[*model.User](a.views.View(), user)
-	if !ok || !access.Visible(a.views.View(), who, u) {
-		return unknown
-	}
-	if err := CheckPassword(value, u); err != nil {
-		return fault.Wrap(err, fault.Invalid, op)
-	}
-	stored, err := a.passwords.hash(ctx, value)
-	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, op)
-	}
-	return a.write(ctx, Cause{Who: who, What: op}, func(d model.Draft) error {
-		u, ok := model.Find[*model.User](d, user)
-		if !ok {
-			return unknown
-		}
-		u = model.Edit(u)
-		u.PasswordHash = stored
-		if who.SuperAdmin() {
-			u.Confirmed = true
-		}
-		if err := d.Put(u); err != nil {
-			return err
-		}
-		return endSessions(d, user)
-	})
-}
-
-func endSessions(d model.Draft, user model.ID) error {
-	var ids []model.ID
-	for s := range model.By[*model.Session](d, "user", user) {
-		ids = append(ids, s.ID)
-	}
-	for _, id := range ids {
-		if err := d.Delete(model.KindSession, id); err != nil {
-			return err
-		}
-	}
-	return nil
 }

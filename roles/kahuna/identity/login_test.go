@@ -42,7 +42,7 @@ func TestA15GuessingIsSlowedDown(t *testing.T) {
 	p := newPlace(t)
 	p.user("eve", model.RoleUser)
 	attempt := func(name, password, from string) error {
-		_, err := p.Login(t.Context(), name+"@example.org", password, from)
+		_, err := p.Login(t.Context(), name+"@example.org", password, from, "")
 		return err
 	}
 	for n := range addressBurst {

@@ -33,8 +33,8 @@ type claims struct {
 // ringName is the setting that holds the signing keys, sealed and replicated with everything else.
 const ringName = "identity.signing-keys"
 
-// ring is the value of that setting. Keys that were replaced verify until every login they signed is
-// over.
+// ring is the value of that setting. Keys that were replaced verify until the last login they signed is
+// over: each session names its key.
 type ring struct {
 	Current string      `json:"current"`
 	Keys    []signature `json:"keys"`
@@ -91,7 +91,7 @@ func (a *Accounts) ensureRing(ctx context.Context) error {
 		}
 		s := &model.Setting{}
 		s.ID, s.Name = newID(a.now()), ringName
-		return putRing(d, s, new(ring).turn(a.now(), a.life))
+		return putRing(d, s, new(ring).turn(d, a.now()))
 	})
 }
 
@@ -109,20 +109,41 @@ func (a *Accounts) RotateSigningKey(ctx context.Context, who access.Identity) er
 		if err := json.Unmarshal([]byte(s.Value.Reveal()), r); err != nil {
 			return fault.New(fault.Internal, "the keys to sign logins with cannot be read")
 		}
-		return putRing(d, model.Edit(s), r.turn(a.now(), a.life))
+		return putRing(d, model.Edit(s), r.turn(d, a.now()))
 	})
 }
 
+// RotateByAge makes a new key when the current one is as old as the installation allows. It tells whether
+// it did.
+func (a *Accounts) RotateByAge(ctx context.Context) (bool, error) {
+	r, err := a.ring.of(a.views.View())
+	if err != nil || a.age <= 0 || a.now().Sub(model.ID(r.Current).Time()) < a.age {
+		return false, err
+	}
+	return true, a.RotateSigningKey(ctx, LocalRoot)
+}
+
 // turn is the ring with a new current key, without those whose last logins are over.
-func (r *ring) turn(now time.Time, life time.Duration) *ring {
+func (r *ring) turn(v model.View, now time.Time) *ring {
 	next := &ring{Current: string(newID(now))}
 	secret := make([]byte, 32)
 	rand.Read(secret)
+	used := map[string]bool{}
+	var oldest time.Time // of the logins of earlier releases, which do not name their key
+	for s := range model.All[*model.Session](v) {
+		switch {
+		case !now.Before(s.Expires):
+		case s.Signer != "":
+			used[s.Signer] = true
+		case oldest.IsZero() || s.Created.Before(oldest):
+			oldest = s.Created
+		}
+	}
 	for _, k := range r.Keys {
 		if k.Retired.IsZero() {
 			k.Retired = now
 		}
-		if now.Sub(k.Retired) <= life {
+		if used[k.ID] || !oldest.IsZero() && !oldest.After(k.Retired) {
 			next.Keys = append(next.Keys, k)
 		}
 	}
@@ -145,9 +166,9 @@ func (a *Accounts) sign(u *model.User, s *model.Session, now time.Time) (string,
 	if err != nil {
 		return "", err
 	}
-	secret, ok := r.key(r.Current)
+	secret, ok := r.key(s.Signer)
 	if !ok {
-		return "", fault.New(fault.Internal, "the current key to sign logins with is missing")
+		return "", fault.New(fault.Internal, "the key to sign this login with is missing")
 	}
 	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		User: u.ID, Email: u.Email, Role: u.Role, Session: s.ID,
@@ -156,7 +177,7 @@ func (a *Accounts) sign(u *model.User, s *model.Session, now time.Time) (string,
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(s.Expires),
 		},
 	})
-	t.Header["kid"] = r.Current
+	t.Header["kid"] = s.Signer
 	text, err := t.SignedString(secret)
 	return text, fault.Wrap(err, fault.Internal, "sign a login")
 }
@@ -191,7 +212,7 @@ func (a *Accounts) byToken(v model.View, token string) (access.Identity, error) 
 		return access.Identity{}, refused
 	}
 	u, ok := model.Find[*model.User](v, s.User)
-	if !ok || u.Disabled || !u.Confirmed {
+	if !ok || u.Disabled || !u.Confirmed || u.Bot {
 		return access.Identity{}, refused
 	}
 	return access.Identity{User: u.ID, Name: u.Name, Role: u.Role, Session: s.ID}, nil

@@ -2,13 +2,15 @@ package identity
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +19,7 @@ import (
 
 	"kowabunga/core/access"
 	"kowabunga/core/access/gate"
+	"kowabunga/core/account"
 	"kowabunga/core/behaviour"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
@@ -38,7 +41,8 @@ type place struct {
 	logs  bytes.Buffer
 	http  http.Handler
 	keys  map[string]string // by user name: API keys issued
-	first func()            // runs once, before the next commit
+	terms account.Terms
+	first func() // runs once, before the next commit
 }
 
 func (p *place) View() model.View {
@@ -66,12 +70,17 @@ func (p *place) commit(_ context.Context, _ Cause, f func(model.Draft) error) er
 	return nil
 }
 
-func newPlace(t testing.TB) *place {
+func newPlace(t testing.TB, change ...func(*Config)) *place {
 	t.Helper()
-	p := &place{t: t, root: tree.New(append(catalogue.Tables(), operation.Table)), keys: map[string]string{}}
+	p := &place{t: t, terms: account.Terms{URL: "https://cloud.example.org"}, root: tree.New(append(catalogue.Tables(), operation.Table)), keys: map[string]string{}}
 	p.clock.Store(time.Date(2030, 5, 17, 12, 0, 0, 0, time.UTC).UnixNano())
-	a, err := New(context.Background(), Config{Views: p, Write: p.commit, MasterKey: masterKey, Now: p.now,
-		Log: slog.New(slog.NewJSONHandler(&p.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	c := Config{Views: p, Write: p.commit, MasterKey: masterKey, Now: p.now, Terms: p.terms,
+		Log: slog.New(slog.NewJSONHandler(&p.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	for _, f := range change {
+		f(&c)
+	}
+	p.terms = c.Terms
+	a, err := New(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,14 +111,17 @@ func (p *place) routes() http.Handler {
 func (p *place) serve(op *catalogue.Op, r *http.Request) ([]byte, error) {
 	raw, _ := io.ReadAll(r.Body)
 	var sent struct{ Email, Password, Value string }
-	if op.Action == "login" || op.Action == "password" {
+	if op.Action == "login" || op.Action == "password" || op.ID == "ResetPassword" {
 		if err := json.Unmarshal(raw, &sent); err != nil {
 			return nil, fault.New(fault.Malformed, "no JSON")
 		}
 	}
 	if op.Action == "login" {
-		token, err := p.Login(r.Context(), sent.Email, sent.Password, r.RemoteAddr)
+		token, err := p.Login(r.Context(), sent.Email, sent.Password, r.RemoteAddr, r.UserAgent())
 		return []byte(token), err
+	}
+	if op.ID == "ResetPassword" {
+		return nil, p.RequestReset(sent.Email, r.RemoteAddr)
 	}
 	who, err := p.Authenticate(r)
 	if err != nil {
@@ -159,18 +171,69 @@ func (p *place) serve(op *catalogue.Op, r *http.Request) ([]byte, error) {
 	if err := (gate.Policy{}).Check(v, who, op, path, gate.Sent{Query: query, Old: target, New: object}); err != nil {
 		return nil, err
 	}
-	var seed [32]byte
-	rand.Read(seed[:])
 	var out behaviour.Outcome
+	var hash model.Secret
+	var shown string
+	if op.Action == "newPassword" || query["password"] == "generated" {
+		if shown, hash, err = p.NewPassword(r.Context()); err != nil {
+			return nil, err
+		}
+	}
 	err = p.commit(r.Context(), Cause{}, func(d model.Draft) error {
-		out, err = behaviour.Decide(d, &behaviour.Request{Op: op, Who: who, Now: p.now(), Draw: model.NewDraw(seed, p.now()), Path: path, Query: query, Target: target, Object: object})
+		out, err = behaviour.Decide(d, &behaviour.Request{Op: op, Who: who, Now: p.now(), Draw: draw(p.now()), V1: !op.Native, Hash: hash, Config: behaviour.Config{Accounts: p.terms}, Path: path, Query: query, Target: target, Object: object})
 		return err
 	})
 	if out.Key != "" {
 		p.keys[target.Base().Name] = out.Key
 		return []byte(out.Object), err
 	}
+	if op.Action == "newPassword" {
+		return []byte(shown), err
+	}
+	if shown != "" {
+		return []byte(string(out.Object) + " " + shown), err
+	}
 	return []byte(out.Object), err
+}
+
+// letters are those of one template that were written so far, oldest first.
+func (p *place) letters(name string) []*model.Letter {
+	var out []*model.Letter
+	for l := range model.All[*model.Letter](p.View()) {
+		if l.Name == name {
+			out = append(out, l)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *model.Letter) int { return cmp.Compare(a.Version, b.Version) })
+	return out
+}
+
+// link takes the link of the last letter of a template apart.
+func (p *place) link(name string) (user model.ID, token string) {
+	p.t.Helper()
+	all := p.letters(name)
+	if len(all) == 0 {
+		p.t.Fatalf("there is no letter %q", name)
+	}
+	var data struct{ Link string }
+	if err := json.Unmarshal([]byte(all[len(all)-1].Data.Reveal()), &data); err != nil {
+		p.t.Fatal(err)
+	}
+	u, err := url.Parse(data.Link)
+	if err != nil || !strings.HasPrefix(data.Link, p.terms.URL+"/confirm") {
+		p.t.Fatalf("the letter's link is %q", data.Link)
+	}
+	return model.ID(u.Query().Get("user")), u.Query().Get("token")
+}
+
+// work does what waits in the queue of requests for a new password.
+func (p *place) work() {
+	p.t.Helper()
+	for len(p.resets) > 0 {
+		if err := p.reset(p.t.Context(), <-p.resets); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 // call makes a request with some credentials: a key, "Bearer TOKEN", or nothing.

@@ -1,144 +1,121 @@
-// Package mail delivers the few letters Kahuna writes. In this release they become files: one .eml per
-// letter in a directory, for a person or a mail system to pick up.
+// Package mail delivers the letters that were committed to the store: as files, one .eml each, or by SMTP
+// through the relay that the installation names. It looks up no mail exchangers; that is the relay's
+// business.
 //
-// Letters may hold keys, which exist nowhere else; files are readable by their owner alone and appear
-// under their name only when they are complete.
+// Nobody who makes a request waits for mail. Letters come into the store with the change they tell of, an
+// outbox takes them from there one by one, and they leave the store once the target has taken them over.
+// A letter may arrive twice when Kahuna dies between the two, with the same Message-ID; it is never lost.
+//
+// Letters may hold keys, which exist nowhere else: they are sealed in the store, files are readable by
+// their owner alone and appear under their name only when they are complete, and SMTP speaks TLS.
 package mail
 
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"mime"
-	"mime/quotedprintable"
 	"net/mail"
-	"os"
-	"path/filepath"
+	"net/url"
 	"strings"
 	"time"
+
+	gomail "github.com/wneessen/go-mail"
 
 	"kowabunga/core/fault"
 )
 
-// Letter is a plain-text mail to one person.
-type Letter struct {
+// Message is a letter as it is sent. The same message always makes the same bytes.
+type Message struct {
+	ID      string // stable over repeats: local part of the Message-ID
+	At      time.Time
 	To      mail.Address
 	Subject string
 	Text    string // UTF-8, lines end with "\n"
+	HTML    string // the same, may be empty
 }
 
-// Sender delivers letters. A nil error means the letter will not be lost.
+// Sender hands messages over. A nil error means the message will not be lost. Faults: Unavailable when
+// the target does not answer or takes nothing now, so that another message has no better chance; Conflict
+// when it does not take this one now; Invalid when it never will.
 type Sender interface {
-	Send(ctx context.Context, l Letter) error
+	Send(ctx context.Context, m Message) error
 }
 
-// Open makes the sender for a delivery target: "file:DIR" writes files into DIR, which is made if it
-// does not exist; the empty target means no mail and gives a nil Sender. from is the address letters
-// come from.
-func Open(target, from string, now func() time.Time) (Sender, error) {
+// Target says where mail goes.
+type Target struct {
+	URL      string                 // "file:DIR", "smtp://[USER@]HOST[:PORT]", "smtps://...", empty for nowhere
+	From     string                 // address letters come from
+	Password func() (string, error) // of USER; may be nil without one
+}
+
+// Open makes the sender for a target, nil for none. DIR is made if it does not exist; nothing is sent.
+// Faults: Invalid for a target that cannot be; Unavailable for a directory that cannot be made.
+func Open(t Target) (Sender, error) {
 	const op = "set up mail"
-	sender, err := mail.ParseAddress(from)
-	if err != nil && target != "" {
-		return nil, &fault.Error{Code: fault.Invalid, Op: op, Message: "the sender's address is not a mail address", Err: err}
+	bad := func(message string, err error) error {
+		return &fault.Error{Code: fault.Invalid, Op: op, Message: message, Err: err}
 	}
-	scheme, rest, _ := strings.Cut(target, ":")
-	switch {
-	case target == "":
+	if t.URL == "" {
 		return nil, nil
-	case scheme == "smtp" || scheme == "smtps":
-		return nil, &fault.Error{Code: fault.Invalid, Op: op, Message: "delivery by SMTP is not part of this release; use file:DIR"}
-	case scheme != "file" || rest == "":
-		return nil, &fault.Error{Code: fault.Invalid, Op: op, Message: "a mail target reads file:DIR"}
 	}
-	if err := os.MkdirAll(rest, 0o700); err != nil {
-		return nil, &fault.Error{Code: fault.Unavailable, Op: op, Message: "the directory for mail cannot be made", Err: err}
-	}
-	return &files{dir: rest, from: *sender, now: now}, nil
-}
-
-type files struct {
-	dir  string
-	from mail.Address
-	now  func() time.Time
-}
-
-var _ Sender = (*files)(nil)
-
-// Send writes one file, named by time and chance, and returns once it and its directory are on disk.
-func (f *files) Send(_ context.Context, l Letter) error {
-	const op = "write a mail"
-	var chance [8]byte
-	rand.Read(chance[:])
-	at := f.now().UTC()
-	name := at.Format("20060102T150405.000Z-") + hex.EncodeToString(chance[:]) + ".eml"
-	data, err := l.encode(f.from, at, hex.EncodeToString(chance[:]))
+	from, err := mail.ParseAddress(t.From)
 	if err != nil {
-		return err
+		return nil, bad("the sender's address is not a mail address", err)
 	}
-	if err := place(f.dir, name, data); err != nil {
-		return &fault.Error{Code: fault.Unavailable, Op: op, Message: "the mail directory cannot be written to", Err: err}
+	if dir, ok := strings.CutPrefix(t.URL, "file:"); ok && dir != "" {
+		return openFiles(dir, *from)
 	}
-	return nil
-}
-
-// place writes a file aside and renames it, with everything synced on the way.
-func place(dir, name string, data []byte) (err error) {
-	aside, err := os.CreateTemp(dir, ".writing-") // mode 0600
+	u, err := url.Parse(t.URL)
+	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" {
+		return nil, bad("a mail target reads file:DIR, smtp://[USER@]HOST[:PORT] or smtps://[USER@]HOST[:PORT]", nil)
+	}
+	r, err := relayOf(u)
 	if err != nil {
-		return err
+		return nil, bad(err.Error(), nil)
 	}
-	defer func() {
-		aside.Close()
-		if err != nil {
-			os.Remove(aside.Name())
+	r.from, r.password = *from, t.Password
+	if r.user != "" {
+		if t.Password == nil {
+			return nil, bad("user "+r.user+" of the mail relay needs a password; name its file with mail-password-file", nil)
 		}
-	}()
-	if _, err = aside.Write(data); err != nil {
-		return err
+		if _, err := t.Password(); err != nil {
+			return nil, fault.Wrap(err, fault.Invalid, op)
+		}
 	}
-	if err = aside.Sync(); err != nil {
-		return err
-	}
-	if err = os.Rename(aside.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return r, nil
 }
 
-// encode writes the letter in the form of RFC 5322. Header values are encoded by net/mail and mime, so
-// that no line end in a name or subject begins another header.
-func (l Letter) encode(from mail.Address, at time.Time, id string) ([]byte, error) {
-	if l.To.Address == "" || strings.ContainsAny(l.To.Address+l.To.Name+l.Subject, "\r\n\x00") {
-		return nil, fault.New(fault.Invalid, "a mail needs an address, and a name and subject of one line")
+// compose makes the form of RFC 5322, with the HTML part as an alternative.
+func compose(from mail.Address, m Message) (*gomail.Msg, error) {
+	if m.To.Address == "" || strings.ContainsAny(m.To.Address+m.To.Name+m.Subject, "\r\n\x00") {
+		return nil, fault.New(fault.Invalid, "a letter needs an address, and a name and subject of one line")
+	}
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("letter-"+m.ID))
+	if err := msg.FromFormat(from.Name, from.Address); err != nil {
+		return nil, fault.New(fault.Invalid, "the sender's address is not a mail address")
+	}
+	if err := msg.AddToFormat(m.To.Name, m.To.Address); err != nil {
+		return nil, fault.New(fault.Invalid, "the receiver's address is not a mail address")
 	}
 	_, host, _ := strings.Cut(from.Address, "@")
+	msg.SetMessageIDWithValue(m.ID + "@" + host)
+	msg.SetDateWithValue(m.At.UTC())
+	msg.Subject(m.Subject)
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 section 5
+	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
+	if m.HTML != "" {
+		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	}
+	return msg, nil
+}
+
+func encode(from mail.Address, m Message) ([]byte, error) {
+	msg, err := compose(from, m)
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
-	for _, h := range [][2]string{
-		{"From", from.String()},
-		{"To", l.To.String()},
-		{"Date", at.Format("Mon, 02 Jan 2006 15:04:05 -0700")},
-		{"Message-ID", "<" + id + "@" + host + ">"},
-		{"Subject", mime.QEncoding.Encode("utf-8", l.Subject)},
-		{"MIME-Version", "1.0"},
-		{"Content-Type", "text/plain; charset=utf-8"},
-		{"Content-Transfer-Encoding", "quoted-printable"},
-		{"Auto-Submitted", "auto-generated"}, // RFC 3834 section 5
-	} {
-		b.WriteString(h[0] + ": " + h[1] + "\r\n")
-	}
-	b.WriteString("\r\n")
-	w := quotedprintable.NewWriter(&b)
-	if _, err := w.Write([]byte(strings.ReplaceAll(l.Text, "\n", "\r\n"))); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "encode a mail")
-	}
-	if err := w.Close(); err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "encode a mail")
+	if _, err := msg.WriteTo(&b); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "encode a letter")
 	}
 	return b.Bytes(), nil
 }

@@ -80,7 +80,7 @@ func (e *Engine) decide(d model.Draft, r Request, at moment) (made decision, err
 	if creates && object.Base().Name != r.Named.Name {
 		return made, fault.Bad("name", "%q is not what the path says; there is no %s %q to give another name", object.Base().Name, r.Op.Kind, r.Named.Name)
 	}
-	req := &behaviour.Request{Op: r.Op, Who: r.Who, Now: at.now, Draw: model.NewDraw(at.seed, at.now), Live: e.Agents.Online,
+	req := &behaviour.Request{Op: r.Op, Who: r.Who, Now: at.now, Draw: model.NewDraw(at.seed, at.now), Live: e.Agents.Online, V1: r.V1, Hash: r.Hash,
 		Config: e.Rules(), Path: r.Path, Query: r.Query, Target: target, Object: object, Trace: &trace.Trace{}, Board: at.board}
 	made.trace, made.draw = req.Trace, req.Draw
 	if made.out, err = behaviour.Decide(d, req); err != nil {
@@ -97,7 +97,7 @@ func note(d model.Draft, r Request, req *behaviour.Request, out *behaviour.Outco
 		op.Answered = !r.Wait // its id is the answer
 		return d.Put(op)
 	}
-	if r.Key == "" || out.Key != "" || out.Cancel != "" || out.Join != "" {
+	if r.Key == "" || out.Key != "" || r.Hash != "" || out.Cancel != "" || out.Join != "" {
 		return nil // a key is shown once: who repeats the request gets another
 	}
 	about := *out

@@ -29,15 +29,16 @@ type Request struct {
 	Path  map[string]model.ID // path parameters by name; not yet known to exist
 	Query behaviour.Query     // checked against the declared types
 	Body  []byte
-	ID    string // request id, for journal and logs
-	From  string // remote address
-	V1    bool   // objects that are still being created do not exist for the caller
-	Wait  bool   // v1: answer when the operation has ended; v2: answer at once
-	Key   string // v2's Idempotency-Key: a repeat within a day gets the first answer
-	Named *Named // v2's PUT by name: Op is the update, the path is found out in the transaction
-	Match Match  // v2's If-Match and If-None-Match
-	Ref   string // v2: what the caller called the object of a deletion, by which a repeat under the same key is known
-	Pin   string // v2: hash of the plan the caller saw; nothing is done when it is no longer that
+	ID    string       // request id, for journal and logs
+	From  string       // remote address
+	V1    bool         // objects that are still being created do not exist for the caller
+	Wait  bool         // v1: answer when the operation has ended; v2: answer at once
+	Hash  model.Secret // stored form of a password that was drawn for this request
+	Key   string       // v2's Idempotency-Key: a repeat within a day gets the first answer
+	Named *Named       // v2's PUT by name: Op is the update, the path is found out in the transaction
+	Match Match        // v2's If-Match and If-None-Match
+	Ref   string       // v2: what the caller called the object of a deletion, by which a repeat under the same key is known
+	Pin   string       // v2: hash of the plan the caller saw; nothing is done when it is no longer that
 }
 
 // Answer is what came of a request.

@@ -45,6 +45,8 @@ func (w *walk) people() {
 	w.make("user", "User", "CreateUser", "", nil, fmt.Sprintf(`{"name":%q,"email":%q,"role":"user","notifications":false}`, w.n("user"), email), "ListUsers")
 	w.make("team", "Team", "CreateTeam", "", nil, fmt.Sprintf(`{"name":%q,"users":[%q]}`, w.n("team"), w.ids["user"]), "ListTeams")
 	const password = "seven Wombats juggle 93 lamps"
+	w.call("ResetUserPassword", "user", nil, "")
+	w.call("ResetPassword", "", nil, fmt.Sprintf(`{"email":%q}`, email))
 	w.call("SetUserPassword", "user", nil, fmt.Sprintf(`{"value":%q}`, password))
 	w.call("SetUserApiToken", "user", one("expire", "false"), "")
 	in := w.call("Login", "", nil, fmt.Sprintf(`{"email":%q,"password":%q}`, email, password))

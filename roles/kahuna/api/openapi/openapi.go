@@ -156,6 +156,10 @@ func summary(op *catalogue.Op) string {
 		return "End the session used"
 	case "password":
 		return "Set the password of " + one
+	case "resetPassword":
+		return "Mail " + one + " a link that draws a new password"
+	case "newPassword":
+		return "Draw a new password for " + one + ", shown in the answer"
 	case "token":
 		return "Make a new key for " + one + "; the old one ends"
 	case "default":

@@ -40,6 +40,7 @@ func schemasOf(version catalogue.Version) Object {
 		"description": "vnc URI (RFC 7869) with a password for one client, good for a minute", "examples": []any{"vnc://192.0.2.10:5900?VncPassword=ABCDEFGH"}}}, "url")
 	out["Password"] = object("a new password", Object{"value": Object{"type": "string", "writeOnly": true}}, "value")
 	if version == catalogue.V1 {
+		out["UserEmail"] = object("whose password is to be replaced", Object{"email": text("address of the account")}, "email")
 		out["UserCredentials"] = object("what a login sends and is answered", Object{"email": text("address of the account"),
 			"password": Object{"type": "string", "description": "empty in answers"}, "jwt": Object{"type": "string", "readOnly": true, "description": "token for Authorization: Bearer"}}, "email", "password")
 	}

@@ -12,7 +12,7 @@ import (
 // when it is not: lists below a parent are narrowed lists there, and logins belong to API v1.
 func Below(op *catalogue.Op) (suffix string, served bool) {
 	switch {
-	case op.Verb == catalogue.List && len(op.Params) > 0, op.Action == "login", op.Action == "logout":
+	case op.Verb == catalogue.List && len(op.Params) > 0, op.Verb == catalogue.Action && len(op.Params) == 0:
 		return "", false
 	case op.Verb == catalogue.List, op.Verb == catalogue.Create:
 		return "", true
@@ -46,6 +46,7 @@ func V2(about About) Object {
 	}
 	tags = append(tags, Object{"name": "work", "description": "Operations, events and explanations."})
 	nativePaths(paths)
+	devicePaths(paths, schemas)
 	doc["components"] = Object{"schemas": schemas, "securitySchemes": securitySchemes()}
 	doc["paths"], doc["tags"] = paths, tags
 	return doc
@@ -95,6 +96,8 @@ func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
 		responses["200"] = success("the key, shown this once", "Key")
 	case op.Action == "cost":
 		responses["200"] = success("done", "ProjectCost")
+	case op.Action == "newPassword":
+		responses["200"] = success("the password, shown this once", "NewPassword")
 	case op.Response == "":
 		responses["200"], responses["204"] = success("done", k.Schema), Object{"description": "done"}
 	default:
