@@ -86,6 +86,9 @@ var session = Kind{
 func moment[T any](name string, at func(*T) *time.Time, options ...Option) Field {
 	f := field(name, -1, String, append(options, ReadOnly))
 	f.write = func(b []byte, _ model.View, p any) []byte {
+		if at(p.(*T)).IsZero() {
+			return append(b, `""`...)
+		}
 		return append(at(p.(*T)).UTC().AppendFormat(append(b, '"'), time.RFC3339), '"')
 	}
 	f.empty = func(_ model.View, p any) bool { return at(p.(*T)).IsZero() }

@@ -15,7 +15,7 @@ import (
 // Command is `kowabunga kahuna`.
 func Command() *cobra.Command {
 	cmd := &cobra.Command{Use: "kahuna", Short: "The control plane: API, agents' endpoint, operations, store"}
-	cmd.AddCommand(initCommand(), serveCommand(), statusCommand(), checkCommand(), backupCommand(), restoreCommand())
+	cmd.AddCommand(initCommand(), serveCommand(), statusCommand(), checkCommand(), backupCommand(), restoreCommand(), rotateCommand())
 	return cmd
 }
 

@@ -56,7 +56,7 @@ func TestPasswordsAreShownOnceInV2(t *testing.T) {
 	w := newWorld(t)
 	made := w.must("POST", "/api/v2/users?password=generated", `{"name":"ann","email":"ann@eu.test","role":"user","notifications":true}`)
 	password, _ := made["password"].(string)
-	if len(password) != 20 || made["confirmed"] != true || made["notifications"] != true || made["bot"] != false {
+	if len(password) != 24 || made["confirmed"] != true || made["notifications"] != true || made["bot"] != false {
 		t.Fatalf("made %v", made)
 	}
 	login := func(password string) int {

@@ -9,9 +9,9 @@ import (
 	"kowabunga/core/model"
 )
 
-// drawnLetters is the length of passwords that are drawn here: 20 letters and digits of 5.8 bits, 116
+// drawnLetters is the length of passwords that are drawn here: 24 letters and digits of 5.8 bits, 139
 // bits.
-const drawnLetters = 20
+const drawnLetters = 24
 
 // NewPassword draws a password, and gives its stored form besides. Faults: Unavailable when too many
 // passwords are being hashed.
