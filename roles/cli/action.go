@@ -101,6 +101,7 @@ func doCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	p := narrowing(cmd, k)
 	queries := queryFlags(cmd, op)
 	a := writeFlags(cmd, false)
+	a.planning = planFlags(cmd)
 	return leaf(cmd, k, asText, func(c *call, args []string) error {
 		return c.each(k, p, args, name, op.Method, "/"+op.Action, queries, a)
 	})
@@ -109,10 +110,23 @@ func doCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 // each does one thing with several objects: all are begun, then followed, so that the server works on
 // them side by side. What one is refused does not keep the others from it.
 func (c *call) each(k *catalogue.Kind, p *place, refs []string, verb, method, below string, queries map[string]*form.Input, a *asked) error {
+	if a.planning != nil && *a.pin != "" && len(refs) > 1 {
+		return term.Usage(errors.New("--pin holds one object to its plan; name one"))
+	}
 	var begun []*client.Operation
 	var failed []error
 	for _, ref := range refs {
-		o, err := c.begin(k, p, ref, verb, method, below, queries)
+		r, err := c.request(k, p, ref, verb, method, below, queries, a)
+		if err == nil && a.wanted() {
+			if err := c.showPlan(r); err != nil {
+				return err
+			}
+			continue
+		}
+		var o *client.Operation
+		if err == nil {
+			o, err = c.begin(r)
+		}
 		switch {
 		case err != nil:
 			failed = append(failed, err)
@@ -143,20 +157,25 @@ func (c *call) each(k *catalogue.Kind, p *place, refs []string, verb, method, be
 	return errors.Join(failed...)
 }
 
-// begin sends the request for one object. The operation is nil when nothing is left to do.
-func (c *call) begin(k *catalogue.Kind, p *place, ref, verb, method, below string, queries map[string]*form.Input) (*client.Operation, error) {
-	op := verb + " " + string(k.Name) + " " + ref
-	path, err := c.one(op, k, p, ref)
-	if err != nil {
-		return nil, err
+// request is the request that does one thing with an object. a may be nil.
+func (c *call) request(k *catalogue.Kind, p *place, ref, verb, method, below string, queries map[string]*form.Input, a *asked) (client.Request, error) {
+	r := client.Request{Op: verb + " " + string(k.Name) + " " + ref, Method: method, Query: url.Values{}}
+	path, err := c.one(r.Op, k, p, ref)
+	r.Path = path + below
+	addQuery(r.Query, queries)
+	if a != nil {
+		a.addTo(r.Query)
 	}
-	q := url.Values{}
-	addQuery(q, queries)
-	answer, err := c.api.Do(c.ctx, client.Request{Op: op, Method: method, Path: path + below, Query: q})
+	return r, err
+}
+
+// begin sends a request. The operation is nil when nothing is left to do.
+func (c *call) begin(r client.Request) (*client.Operation, error) {
+	answer, err := c.api.Do(c.ctx, r)
 	if err != nil || answer.Status != http.StatusAccepted {
 		return nil, err
 	}
-	return client.ReadOperation(op, answer)
+	return client.ReadOperation(r.Op, answer)
 }
 
 // figureCommand shows figures that the server answers about an object.

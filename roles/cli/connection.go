@@ -137,7 +137,7 @@ func advise(c *call, cmd *cobra.Command, k *catalogue.Kind, err error) error {
 	}
 	field, _, _ := strings.Cut(f.Field, ".")
 	field, _, _ = strings.Cut(field, "[")
-	for _, name := range []string{form.FlagName(field, false), form.FlagName(field, true)} {
+	for _, name := range []string{form.FlagName(field, false), form.FlagName(field, true), strings.TrimSuffix(field, "s")} {
 		if field != "" && cmd.Flags().Lookup(name) != nil {
 			return term.Hint(err, "change --"+name+"; "+cmd.CommandPath()+" --help says what it takes")
 		}

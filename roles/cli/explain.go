@@ -21,9 +21,9 @@ func explainCommand() *cobra.Command {
 		Use:   "explain KIND NAME",
 		Short: "Say why an object is as it is",
 		Long: "Say why an object is as it is: the facts that the last decision about it stood on, in the order they were looked at. " +
-			"Why this host, why this address, why it was refused.",
-		Example: "  kowabunga explain kompute web-1\n  kowabunga explain volume data-1 -o json",
-		Args:    cobra.ExactArgs(2),
+			"Why this host, why this address, why it was refused. With --why-not say of a machine why it is not on that host, as things are now.",
+		Example: "  kowabunga explain kompute web-1\n  kowabunga explain kompute web-1 --why-not host-2\n  kowabunga explain volume data-1 -o json",
+		Args:    cobra.ArbitraryArgs, // counted below: with a subcommand besides, cobra would take a kind alone for an unknown one
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 {
 				return kindNames(), cobra.ShellCompDirectiveNoFileComp
@@ -35,13 +35,23 @@ func explainCommand() *cobra.Command {
 			return completeNames(k, 2)(cmd, args, typed)
 		},
 	}
+	host := cmd.Flags().String("why-not", "", "`HOST`: why the machine is not on this host, by name or id")
+	_ = cmd.RegisterFlagCompletionFunc("why-not", completeFlag(catalogue.Of(model.KindKaktus), false))
+	cmd.AddCommand(explainPlacement())
 	return leaf(cmd, nil, asData, func(c *call, args []string) error {
+		if len(args) != 2 {
+			return term.Usage(fmt.Errorf("name a kind and one object of it, such as kompute web-1"))
+		}
 		k, ok := catalogue.Named(args[0])
 		if !ok {
 			return unknownKind(args[0])
 		}
 		op := "explain " + string(k.Name) + " " + args[1]
-		a, err := c.api.Do(c.ctx, client.Request{Op: op, Path: "/explain/" + string(k.Name) + "/" + url.PathEscape(args[1])})
+		q := url.Values{}
+		if *host != "" {
+			q.Set("why_not", *host)
+		}
+		a, err := c.api.Do(c.ctx, client.Request{Op: op, Path: "/explain/" + string(k.Name) + "/" + url.PathEscape(args[1]), Query: q})
 		if err != nil {
 			return advise(c, c.cmd, k, err)
 		}
@@ -49,13 +59,53 @@ func explainCommand() *cobra.Command {
 			return c.print(json.RawMessage(a.Body))
 		}
 		var said struct {
-			Operation client.Operation `json:"operation"`
+			Operation *client.Operation `json:"operation"`
+			WhyNot    *objection        `json:"why_not"`
+			Now       []trace.Fact      `json:"now"`
 		}
 		if err := a.Decode(op, &said); err != nil {
 			return err
 		}
-		return c.decision(&said.Operation)
+		if said.WhyNot != nil {
+			return c.objection(said.WhyNot)
+		}
+		if said.Operation != nil {
+			if err := c.decision(said.Operation); err != nil {
+				return err
+			}
+		}
+		if len(said.Now) == 0 {
+			return nil
+		}
+		if _, err := fmt.Fprint(c.t.Out, "\nAs things are now:\n\n"); err != nil {
+			return err
+		}
+		return c.facts(said.Now)
 	})
+}
+
+// objection is what is against a host for a machine, or what is better.
+type objection struct {
+	Name    string `json:"name"`
+	Here    bool   `json:"here"`
+	Verdict string `json:"verdict"`
+	Value   string `json:"value"`
+	Instead *struct {
+		Host  string `json:"host"`
+		Value string `json:"value"`
+	} `json:"instead"`
+}
+
+func (c *call) objection(o *objection) error {
+	if o.Here {
+		if err := c.say("it is on %s now", o.Name); err != nil {
+			return err
+		}
+	}
+	if err := c.say("%s: %s (%s)", o.Name, o.Value, o.Verdict); err != nil || o.Instead == nil {
+		return err
+	}
+	return c.say("chosen before it: %s: %s", c.names.name(model.KindKaktus, o.Instead.Host), o.Instead.Value)
 }
 
 func unknownKind(name string) error {
@@ -71,13 +121,9 @@ func (c *call) decision(o *client.Operation) error {
 	if err := c.say("%s (%s), asked by %s on %s", o.Name, o.State, o.Actor, local(o.Created)); err != nil || o.Trace == nil {
 		return err
 	}
-	table := &term.Table{Head: []string{"fact", "about", "value", "verdict"}}
-	for _, f := range o.Trace.Facts {
-		table.Add(f.What, c.subject(f), f.Value, string(f.Verdict))
-	}
-	if table.Len() > 0 {
+	if len(o.Trace.Facts) > 0 {
 		fmt.Fprintln(c.t.Out)
-		if err := c.t.Table(table); err != nil {
+		if err := c.facts(o.Trace.Facts); err != nil {
 			return err
 		}
 	}
@@ -85,6 +131,15 @@ func (c *call) decision(o *client.Operation) error {
 		return c.say("%d more facts are about things you may not know of", n)
 	}
 	return nil
+}
+
+// facts prints what a decision looked at.
+func (c *call) facts(facts []trace.Fact) error {
+	table := &term.Table{Head: []string{"fact", "about", "value", "verdict"}}
+	for _, f := range facts {
+		table.Add(f.What, c.subject(f), f.Value, string(f.Verdict))
+	}
+	return c.t.Table(table)
 }
 
 // subject names what a fact is about. The fact says its kind in words ("host", "pool"), so the words are

@@ -19,7 +19,10 @@ import (
 )
 
 // asked is the flags of a write besides what it writes.
-type asked struct{ noWait, wait, dryRun *bool }
+type asked struct {
+	noWait, wait, dryRun *bool
+	*planning            // nil where no plan can be made
+}
 
 func writeFlags(cmd *cobra.Command, dry bool) *asked {
 	a := &asked{
@@ -86,6 +89,7 @@ func createCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	s := fieldFlags(cmd, k, true)
 	queries := queryFlags(cmd, op)
 	a := writeFlags(cmd, true)
+	a.planning = planFlags(cmd)
 	return leaf(cmd, k, asObjects, func(c *call, args []string) error {
 		doc, err := s.gather(c, nil)
 		if err != nil {
@@ -157,6 +161,7 @@ func updateCommand(k *catalogue.Kind, _ *catalogue.Op) *cobra.Command {
 	p := narrowing(cmd, k)
 	s := fieldFlags(cmd, k, false)
 	a := writeFlags(cmd, true)
+	a.planning = planFlags(cmd)
 	return leaf(cmd, k, asObjects, func(c *call, args []string) error {
 		if !s.given() {
 			return term.Usage(fmt.Errorf("there is nothing to change; name at least one field"))
@@ -209,9 +214,16 @@ func merge(k *catalogue.Kind, current map[string]json.RawMessage, values map[str
 
 // write sends a creation or a change and shows what came of it.
 func (c *call) write(k *catalogue.Kind, r client.Request, a *asked, values map[string]any) error {
-	if *a.dryRun {
-		return c.rehearse(k, r, values)
+	if r.Query == nil {
+		r.Query = url.Values{}
 	}
+	switch {
+	case *a.dryRun:
+		return c.rehearse(k, r, values)
+	case a.wanted():
+		return c.showPlan(r)
+	}
+	a.addTo(r.Query)
 	answer, err := c.api.Do(c.ctx, r)
 	if err != nil {
 		return err
@@ -284,34 +296,76 @@ func deleteCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		Use:               "delete NAME…",
 		Aliases:           []string{"rm"},
 		Short:             "Delete " + k.Plural,
-		Long:              "Delete " + k.Plural + ". You are asked first, unless --yes is given. While something depends on one it is refused.",
-		Example:           fmt.Sprintf("  kowabunga %s delete %s\n  kowabunga %s delete %s --yes", k.Name, nameOf(k.Name), k.Name, nameOf(k.Name)),
+		Long:              "Delete " + k.Plural + ". What would go is shown and you are asked first, unless --yes is given. While something depends on one it is refused.",
+		Example:           fmt.Sprintf("  kowabunga %s delete %s\n  kowabunga %s delete %s --yes\n  kowabunga %s delete %s --plan", k.Name, nameOf(k.Name), k.Name, nameOf(k.Name), k.Name, nameOf(k.Name)),
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeNames(k, 0),
 	}
+	if !can(k, catalogue.Create) {
+		cmd.Aliases = append(cmd.Aliases, "revoke") // what proves who one is is not made here, but ends here
+	}
 	p := narrowing(cmd, k)
-	yes := yesFlag(cmd)
 	queries := queryFlags(cmd, op)
+	yes := yesFlag(cmd)
 	a := writeFlags(cmd, false)
+	a.planning = planFlags(cmd)
 	return leaf(cmd, k, asText, func(c *call, args []string) error {
-		if !*yes {
-			if !term.IsTerminal(c.t.In) {
-				return term.Usage(fmt.Errorf("deleting needs an answer and this is no terminal; say --yes to agree beforehand"))
-			}
-			what := string(k.Name)
-			if len(args) > 1 {
-				what = fmt.Sprintf("%d %s:", len(args), k.Plural)
-			}
-			names := strings.Join(args, ", ")
-			if f := cmd.Flags().Lookup("cascade"); f != nil && f.Value.String() == "true" {
-				names += " and everything in it"
-			}
-			if agreed, err := c.t.Confirm("Delete "+what+" "+names+"?", false, "--yes"); err != nil {
+		refs := unrepeated(args)
+		if !*yes && !a.wanted() {
+			if err := c.agree(k, p, refs, queries, a); err != nil {
 				return err
-			} else if !agreed {
-				return &fault.Error{Code: fault.Cancelled, Op: "delete", Message: "nothing was deleted"}
 			}
 		}
-		return c.each(k, p, slices.Compact(args), "delete", http.MethodDelete, "", queries, a)
+		return c.each(k, p, refs, "delete", http.MethodDelete, "", queries, a)
 	})
+}
+
+// agree shows what a deletion would do and asks. What was shown of one object is what is done then.
+func (c *call) agree(k *catalogue.Kind, p *place, refs []string, queries map[string]*form.Input, a *asked) error {
+	if !term.IsTerminal(c.t.In) {
+		return term.Usage(fmt.Errorf("deleting needs an answer and this is no terminal; say --yes to agree beforehand"))
+	}
+	out := c.t.Out
+	c.t.Out = c.t.Err // the plan belongs to the question
+	defer func() { c.t.Out = out }()
+	for _, ref := range refs {
+		r, err := c.request(k, p, ref, "delete", http.MethodDelete, "", queries, nil)
+		if err != nil {
+			return err
+		}
+		foreseen, _, err := c.foresee(r)
+		if err != nil {
+			return err
+		}
+		if err := c.tellPlan(foreseen); err != nil {
+			return err
+		}
+		if len(refs) == 1 && *a.pin == "" {
+			*a.pin = foreseen.Hash
+		}
+	}
+	what := string(k.Name)
+	if len(refs) > 1 {
+		what = fmt.Sprintf("%d %s:", len(refs), k.Plural)
+	}
+	names := strings.Join(refs, ", ")
+	if f := c.cmd.Flags().Lookup("cascade"); f != nil && f.Value.String() == "true" {
+		names += " and everything in it"
+	}
+	agreed, err := c.t.Confirm("Delete "+what+" "+names+"?", false, "--yes")
+	if err == nil && !agreed {
+		err = &fault.Error{Code: fault.Cancelled, Op: "delete", Message: "nothing was deleted"}
+	}
+	return err
+}
+
+// unrepeated drops words that stood before.
+func unrepeated(words []string) []string {
+	var out []string
+	for _, word := range words {
+		if !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return out
 }
