@@ -27,6 +27,7 @@ import (
 	assets "kowabunga/embed"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/api"
+	"kowabunga/roles/kahuna/figures"
 	"kowabunga/roles/kahuna/fleet"
 	"kowabunga/roles/kahuna/hosts"
 	"kowabunga/roles/kahuna/identity"
@@ -135,7 +136,7 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 	}
 	s.outbox = mail.New(mail.Config{Store: s.store, Sender: sender, Log: part("mail"), Metrics: s.registry})
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.registry.MustRegister(newMetrics(s))
+	s.registry.MustRegister(newMetrics(s), figures.New(s.store))
 	s.api, err = api.New(api.Config{Auth: authenticator{s.accounts}, Sessions: s.accounts, Engine: s.engine, Views: s.store, Journal: api.JournalOf(s.store, tables()), Past: api.PastOf(s.store),
 		Live: s.keeper, Limit: s.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: s.registry, Log: part("api")})
 	return err
