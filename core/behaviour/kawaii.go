@@ -4,12 +4,20 @@ import (
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/place"
 )
 
 func init() {
 	register(model.KindKawaii, catalogue.Create, "", createKawaii)
 	register(model.KindKawaii, catalogue.Update, "", updateKawaii)
 	register(model.KindKawaii, catalogue.Delete, "", deleteKawaii)
+	register(model.KindKawaii, catalogue.Action, "replace", func(d model.Draft, r *Request) (Outcome, error) {
+		return replaceNodes(d, r, r.Target.Base().ID, func(n *model.Node, _ []*model.Node) (place.Seat, error) {
+			ask := place.Request{Shape: n.Shape, Zone: n.Zone, Project: n.Project, Exclude: []model.ID{n.Kaktus}}
+			host, err := r.Board.Choose(d, r.Live, ask, r.Trace)
+			return place.Seat{Zone: n.Zone, Host: host}, err
+		})
+	})
 }
 
 // createKawaii gives every zone of the region a pair of virtual addresses and a node, or nothing at all.

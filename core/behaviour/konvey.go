@@ -16,6 +16,10 @@ func init() {
 	register(model.KindKonvey, catalogue.Create, "", createKonvey)
 	register(model.KindKonvey, catalogue.Update, "", updateKonvey)
 	register(model.KindKonvey, catalogue.Delete, "", deleteKonvey)
+	register(model.KindKonvey, catalogue.Action, "replace", func(d model.Draft, r *Request) (Outcome, error) {
+		k := r.Target.(*model.Konvey)
+		return replaceNodes(d, r, k.ID, func(_ *model.Node, others []*model.Node) (place.Seat, error) { return seatFor(d, r, k, others) })
+	})
 }
 
 // createKonvey gives a load balancer its virtual address and its nodes in one go; there is no work to wait

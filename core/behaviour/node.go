@@ -1,6 +1,7 @@
 package behaviour
 
 import (
+	"slices"
 	"strconv"
 
 	"kowabunga/core/fault"
@@ -202,4 +203,30 @@ func moveNode(d model.Draft, r *Request, n *model.Node) error {
 	n = model.Edit(n)
 	n.Kaktus = host
 	return d.Put(n)
+}
+
+// replaceNodes gives the nodes of a gateway or load balancer that are on hosts whose agents are not
+// connected another host, each or none. seat finds one for a node beside the others.
+func replaceNodes(d model.Draft, r *Request, owner model.ID, seat func(n *model.Node, others []*model.Node) (place.Seat, error)) (Outcome, error) {
+	if err := idle(r.Target); err != nil {
+		return Outcome{}, err
+	}
+	for _, n := range nodesOf(d, owner) {
+		host, ok := model.Find[*model.Kaktus](d, n.Kaktus)
+		if ok && slices.ContainsFunc(host.Agents, r.Live) {
+			r.Trace.Add("node", n.ID, trace.Given, "%q stays: its host is connected", n.Name)
+			continue
+		}
+		to, err := seat(n, slices.DeleteFunc(nodesOf(d, owner), func(o *model.Node) bool { return o.ID == n.ID }))
+		if err != nil {
+			return Outcome{}, err
+		}
+		r.Trace.Add("node", n.ID, trace.Chosen, "%q moves to host %s", n.Name, to.Host)
+		n = model.Edit(n)
+		n.Kaktus, n.Zone = to.Host, to.Zone
+		if err := d.Put(n); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return Outcome{Object: owner}, nil
 }

@@ -35,8 +35,18 @@ var konvey = Kind{
 		Op{ID: "CreateProjectZoneKonvey", Verb: Create, Method: "POST", Path: "/project/{projectId}/zone/{zoneId}/konvey", Request: "Konvey", Response: "Konvey", Status: 201, Access: access.Manage},
 		Op{ID: "ListKonveys", Verb: List, Method: "GET", Path: "/konvey", Response: "[]string", Status: 200, Access: access.Authenticated},
 		rud("Konvey", "konvey", access.Read, access.Manage, access.Manage),
+		replaced("Konvey", "konvey"),
 		listed("ListProjectRegionKonveys", "/project/{projectId}/region/{regionId}/konveys", "region"),
 		listed("ListProjectZoneKonveys", "/project/{projectId}/zone/{zoneId}/konveys", "zone")),
+}
+
+// replaced declares the action that gives nodes on hosts that are not connected another host. It is for
+// those who know that such a host is dead: on one that merely cannot be reached the old node goes on until
+// the host is back. The frozen contract has no such thing.
+func replaced(schema, path string) Op {
+	op := action("Replace"+schema, "replace", "PATCH", "/"+path+"/{"+path+"Id}/replace", "", access.Admin)
+	op.Native = true
+	return op
 }
 
 // node shows where the services of projects run; nodes come and go with their owners.

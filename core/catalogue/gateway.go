@@ -177,6 +177,7 @@ var kawaii = Kind{
 	Ops: ops(Op{ID: "CreateProjectRegionKawaii", Verb: Create, Method: "POST", Path: "/project/{projectId}/region/{regionId}/kawaii", Request: "Kawaii", Response: "Kawaii", Status: 201, Access: access.Manage},
 		Op{ID: "ListKawaiis", Verb: List, Method: "GET", Path: "/kawaii", Response: "[]string", Status: 200, Access: access.Authenticated},
 		rud("Kawaii", "kawaii", access.Read, access.Manage, access.Manage),
+		replaced("Kawaii", "kawaii"),
 		listed("ListProjectRegionKawaiis", "/project/{projectId}/region/{regionId}/kawaiis", "region")),
 }
 

@@ -28,6 +28,7 @@ var says = map[string]string{
 	"suspend":  "Halt %s where they are",
 	"resume":   "Let suspended %s go on",
 	"reseed":   "Write the configuration disks of %s anew; they are read at the next start",
+	"replace":  "Move nodes of %s off hosts that are not connected; for hosts known to be dead",
 	"connect":  "Make a ticket for its screen: a URL for one client, good for a minute",
 	"state":    "Say how it is right now, asked of its host",
 	"caps":     "Show the hardware its agent reported",
