@@ -84,6 +84,35 @@ func TestOrderOfPreference(t *testing.T) {
 	}
 }
 
+// Fault 5.1: hosts were avoided for machines of similar names, whoever's, and a tie went to whatever came
+// first. Names play no part, and neither does the order in which hosts were added.
+func TestFault51NamesAndOrderPlayNoPart(t *testing.T) {
+	choose := func(hosts []int, names ...string) model.ID {
+		v := world(t)
+		for _, n := range hosts {
+			host(t, v, n)
+		}
+		for i, name := range names {
+			m := machine(200+i, 101, 1, gib)
+			m.Name, m.Project = name, id(other)
+			put(t, v, m)
+		}
+		put(t, v, machine(300, 102, 2, 2*gib))
+		got, _, err := both(t, v, everyone, place.Request{Shape: ask(1, gib), Zone: id(zone), Project: id(shop)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for _, hosts := range [][]int{{101, 102}, {102, 101}} {
+		for _, names := range [][]string{{"web-1", "web-2"}, {"web-1", "unlike"}, {"", "x"}} {
+			if got := choose(hosts, names...); got != id(101) {
+				t.Errorf("hosts added as %v, machines named %v: %s", hosts, names, got)
+			}
+		}
+	}
+}
+
 func TestWhyNot(t *testing.T) {
 	v := world(t)
 	host(t, v, 101)

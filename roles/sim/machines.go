@@ -22,7 +22,11 @@ type machine struct {
 const maxConsole = 1 << 20
 
 func (m *machine) status() agentproto.MachineStatus {
-	return agentproto.MachineStatus{MachineRef: m.MachineRef, State: m.state, Reason: m.reason, Run: m.Run, Known: true, Accel: "tcg"}
+	st := agentproto.MachineStatus{MachineRef: m.MachineRef, State: m.state, Reason: m.reason, Run: m.Run, Known: true, Accel: "tcg", Firmware: agentproto.FirmwareBIOS}
+	if m.UEFI {
+		st.Firmware = agentproto.FirmwareUEFI
+	}
+	return st
 }
 
 func (k *Kaktus) defineMachine(_ context.Context, _ *agent.Call, want agentproto.Machine) (agentproto.MachineStatus, error) {

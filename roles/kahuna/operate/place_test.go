@@ -2,14 +2,18 @@ package operate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/core/place"
+	"kowabunga/core/trace"
+	"kowabunga/roles/kahuna/operate"
 	"kowabunga/store"
 )
 
@@ -77,6 +81,65 @@ func TestFaultC7ElectionsDoNotRace(t *testing.T) {
 			t.Errorf("host %s promised %s", h.Name, room)
 		}
 	}
+}
+
+// The board decides as a count on the bare draft does, at every moment of a store that many change at once:
+// machines made, changed and deleted, hosts that change, changes that are given up.
+func TestBoardAgreesInTheStore(t *testing.T) {
+	c := newCloud(t)
+	c.another("second", "eu-a", 32)
+	c.another("third", "eu-a", 16)
+	given := errors.New("given up")
+	probe := func(n int) func(d model.Draft) error {
+		return func(d model.Draft) error {
+			for i := range 3 {
+				r := place.Request{Shape: model.Shape{VCPUs: int64(1 + (n+i)%7), Memory: 1 << 28}, Zone: c.ids["eu-a"], Project: c.ids["shop"]}
+				tr, board := &trace.Trace{Detail: true}, &trace.Trace{Detail: true}
+				want, wantErr := place.Choose(d, c.world.Online, r, tr)
+				got, gotErr := c.board.Choose(d, c.world.Online, r, board)
+				if got != want || fmt.Sprint(gotErr) != fmt.Sprint(wantErr) || tr.String() != board.String() {
+					t.Errorf("probe %d: the board says %s, %v\n%s\ncounted: %s, %v\n%s", n, got, gotErr, board, want, wantErr, tr)
+				}
+				if wantErr != nil {
+					return wantErr
+				}
+				o := &model.Instance{Project: r.Project, Zone: r.Zone, Kaktus: want, VCPUs: r.VCPUs, Memory: r.Memory}
+				o.ID, o.Name = model.ID(fmt.Sprintf("%023x%d", n, i)), fmt.Sprintf("probe-%d-%d", n, i)
+				if err := d.Put(o); err != nil {
+					return err
+				}
+			}
+			if n%3 == 0 {
+				return given
+			}
+			if n%3 == 1 {
+				host, _ := model.Find[*model.Kaktus](d, c.ids["third"])
+				host = model.Edit(host)
+				host.Maintenance, host.CPUCost.Price = n%2 == 0, float64(n%5)
+				return d.Put(host)
+			}
+			return nil
+		}
+	}
+	var results []<-chan result
+	var probes sync.WaitGroup
+	for n := range 40 {
+		results = append(results, c.background("CreateProjectZoneKompute", inShop, fmt.Sprintf(`{"name":"m-%d","vcpus":%d,"memory":16777216,"disk":2097152}`, n, 1+n%3)))
+		probes.Go(func() {
+			_, _ = c.store.Update(context.Background(), store.Cause{Actor: "test"}, probe(n))
+		})
+	}
+	probes.Wait()
+	for n, r := range results {
+		if got := <-r; got.err == nil && n%2 == 0 {
+			id := got.Object.Base().ID
+			if _, err := c.engine.Do(context.Background(), operate.Request{Op: find("DeleteKompute"), Who: admin, Path: map[string]model.ID{"komputeId": id}, Wait: true}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	c.settled()
+	_, _ = c.store.Update(context.Background(), store.Cause{Actor: "test"}, probe(999))
 }
 
 // Fault 13.D9: the scheduler kept electing dead hosts. Machines go where an agent answers; where none
