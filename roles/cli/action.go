@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -225,11 +226,13 @@ func figures(table *term.Table, prefix string, tree map[string]any) {
 		case map[string]any:
 			figures(table, prefix+name+" ", v)
 		case float64:
-			text := fmt.Sprintf("%.0f", v)
+			text := strconv.FormatFloat(v, 'f', -1, 64)
 			if strings.HasSuffix(name, "memory") {
 				text = term.Bytes(int64(v))
 			}
 			table.Add(prefix+name, text)
+		case []any:
+			lines(table, prefix+name, v)
 		default:
 			table.Add(prefix+name, fmt.Sprint(v))
 		}

@@ -256,4 +256,11 @@ func TestSharesTellTheirSize(t *testing.T) {
 	if got := tell(3, -1); got != 4096 {
 		t.Errorf("nonsense made it %d", got)
 	}
+	ref := func(n byte) agentproto.ShareStatus {
+		return agentproto.ShareStatus{ShareRef: agentproto.ShareRef{Pool: string(id(5)), Share: string(id(n))}}
+	}
+	v := r.store.View()
+	if d := Compare(v, v, id(3), agentproto.Inventory{Shares: []agentproto.ShareStatus{ref(99)}}); !slices.Equal(d.Missing, []string{"kylo " + string(id(14))}) || !slices.Equal(d.Orphans, []string{"kylo " + string(id(99))}) {
+		t.Errorf("drift %+v", d)
+	}
 }

@@ -17,7 +17,7 @@ import (
 type Drift struct {
 	At      time.Time `json:"at"`
 	Agent   model.ID  `json:"agent"`
-	Missing []string  `json:"missing,omitempty"` // "instance ID", "volume ID", "image ID"
+	Missing []string  `json:"missing,omitempty"` // "instance ID", "volume ID", "template ID", "kylo ID"
 	Orphans []string  `json:"orphans,omitempty"`
 	Foreign int       `json:"foreign"` // domains that are not Kowabunga's
 }
@@ -184,6 +184,9 @@ func Compare(before, after model.View, agent model.ID, inv agentproto.Inventory)
 	for _, o := range inv.Images {
 		found(model.KindTemplate, o.Image)
 	}
+	for _, o := range inv.Shares {
+		found(model.KindKylo, o.Share)
+	}
 	for _, s := range inv.Seeds {
 		_, then := before.Get(model.KindInstance, model.ID(s.Volume))
 		_, now := after.Get(model.KindInstance, model.ID(s.Volume))
@@ -219,6 +222,11 @@ func declared(v model.View, agent model.ID) map[string]bool {
 		}
 		for o := range model.By[*model.Template](v, "pool", pool.ID) {
 			declare(o)
+		}
+		for n := range model.By[*model.NFS](v, "pool", pool.ID) {
+			for o := range model.By[*model.Kylo](v, "nfs", n.ID) {
+				declare(o)
+			}
 		}
 	}
 	return out
