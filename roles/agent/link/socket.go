@@ -97,14 +97,31 @@ type hijacked struct {
 	raw net.Conn
 }
 
-// Hijack implements http.Hijacker.
+// connBuffer is the size of either buffer of an agent's connection. The HTTP server's own are of 4 KiB;
+// agents say little and there are thousands of them, and larger messages pass by the buffers.
+const connBuffer = 512
+
+// Hijack implements http.Hijacker. The buffers are replaced by smaller ones; what the client has sent
+// already stays in front.
 func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	h.raw = conn
 	if secure, ok := conn.(*tls.Conn); ok {
 		h.raw = secure.NetConn()
 	}
-	return conn, rw, err
+	if err != nil {
+		return conn, rw, err
+	}
+	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		return nil, nil, err
+	}
+	reader := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), conn), max(connBuffer, len(early)))
+	// The library looks at what is buffered and then resets the reader, so it has to be in the buffer.
+	if _, err := reader.Peek(len(early)); err != nil {
+		return nil, nil, err
+	}
+	return conn, bufio.NewReadWriter(reader, bufio.NewWriterSize(conn, connBuffer)), nil
 }
 
 func newSocket(ws *websocket.Conn, raw net.Conn, remote string) *socket {
