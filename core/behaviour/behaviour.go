@@ -73,6 +73,7 @@ type Outcome struct {
 	Cancel    model.ID             // an operation to call off instead; the request is done when it has ended
 	Join      model.ID             // an operation that does already what was asked; the request is done when it has ended
 	Key       string               // a key to show once (API keys), never stored
+	Explain   bool                 // without operation: keep the trace all the same, for who asks why
 }
 
 // Func is one behaviour.

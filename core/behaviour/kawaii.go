@@ -58,7 +58,7 @@ func createKawaii(d model.Draft, r *Request) (Outcome, error) {
 	if _, err := settleBoth(d, r, k); err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Object: k.ID}, noteVRIDs(d, p.ID)
+	return Outcome{Object: k.ID, Explain: true}, noteVRIDs(d, p.ID)
 }
 
 // kawaiiName names a gateway after its project, a further one also after its region.
@@ -106,7 +106,7 @@ func updateKawaii(d model.Draft, r *Request) (Outcome, error) {
 	if _, err := settleBoth(d, r, k); err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Object: k.ID}, noteVRIDs(d, k.Project)
+	return Outcome{Object: k.ID, Explain: true}, noteVRIDs(d, k.Project)
 }
 
 // deleteKawaii gives everything back, the addresses that others have here for peering included.

@@ -3,6 +3,7 @@ package behaviour
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"kowabunga/core/fault"
 	"kowabunga/core/ipam"
@@ -75,7 +76,7 @@ func addVIPs(d model.Draft, r *Request, k *model.Kawaii, zones []*model.Zone) (*
 // gateway that has a public subnet stays there; for a new one the public networks of the region are tried
 // in turn, of each the default subnet first.
 func publicRoom(v model.View, r *Request, k *model.Kawaii, region *model.Region, private *model.Subnet, n int) (*model.Subnet, []int64, error) {
-	var refused error
+	var refused []error
 	try := func(s *model.Subnet) ([]int64, bool) {
 		room, err := ipam.Count(v, s)
 		if err == nil && room.Free < int64(n) {
@@ -87,7 +88,7 @@ func publicRoom(v model.View, r *Request, k *model.Kawaii, region *model.Region,
 		}
 		if err != nil {
 			r.Trace.Add("public subnet", s.ID, trace.Refused, "%s", fault.From(err).Public())
-			refused = cmp.Or(refused, err)
+			refused = append(refused, err)
 			return nil, false
 		}
 		r.Trace.Add("public subnet", s.ID, trace.Chosen, "%q %s: %d of %d addresses are free", s.Name, s.CIDR, room.Free, room.Usable)
@@ -97,7 +98,7 @@ func publicRoom(v model.View, r *Request, k *model.Kawaii, region *model.Region,
 		if vrids, ok := try(s); ok {
 			return s, vrids, nil
 		}
-		return nil, nil, refused
+		return nil, nil, refused[0]
 	}
 	for segment := range model.By[*model.VNet](v, "region", region.ID) {
 		if segment.Private || segment.Phase != model.Ready {
@@ -112,10 +113,14 @@ func publicRoom(v model.View, r *Request, k *model.Kawaii, region *model.Region,
 			}
 		}
 	}
-	if refused == nil {
-		refused = fault.Bad("regionId", "region %q has no public network with a subnet; a gateway has a public address in each zone, so a superAdmin has to add one first", region.Name)
+	if len(refused) == 0 {
+		return nil, nil, fault.Bad("regionId", "region %q has no public network with a subnet; a gateway has a public address in each zone, so a superAdmin has to add one first", region.Name)
 	}
-	return nil, nil, refused
+	told := make([]string, len(refused))
+	for i, err := range refused {
+		told[i] = fault.From(err).Public()
+	}
+	return nil, nil, fault.New(fault.CodeOf(refused[0]), "region %q has no room for the gateway on its public networks: %s", region.Name, strings.Join(told, "; "))
 }
 
 // defaultFirst lists the subnets of a segment, its default before the others.

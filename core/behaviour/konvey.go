@@ -67,7 +67,7 @@ func createKonvey(d model.Draft, r *Request) (Outcome, error) {
 	if err := staff(d, r, k); err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Object: k.ID}, noteVRIDs(d, p.ID)
+	return Outcome{Object: k.ID, Explain: true}, noteVRIDs(d, p.ID)
 }
 
 // konveyName names a load balancer after its project, a further one also after its zone or region.
@@ -206,7 +206,7 @@ func updateKonvey(d model.Draft, r *Request) (Outcome, error) {
 	if err := d.Put(k); err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Object: k.ID}, staff(d, r, k)
+	return Outcome{Object: k.ID, Explain: true}, staff(d, r, k)
 }
 
 // deleteKonvey gives everything back.

@@ -228,5 +228,5 @@ func replaceNodes(d model.Draft, r *Request, owner model.ID, seat func(n *model.
 			return Outcome{}, err
 		}
 	}
-	return Outcome{Object: owner}, nil
+	return Outcome{Object: owner, Explain: true}, nil
 }

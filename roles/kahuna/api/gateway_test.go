@@ -90,6 +90,15 @@ func TestAdaptersOfGatewaysAreHiddenInV1(t *testing.T) {
 	if got := w.must("GET", "/api/v2/adapters", ""); len(got["items"].([]any)) != 5 {
 		t.Errorf("API v2 lists %d adapters, want the gateway's address, the node's two cards, the balancer's address and its node's card", len(got["items"].([]any)))
 	}
+	// There was no work to do, and yet somebody may ask why.
+	for _, kind := range []string{"kawaii/kawaii-web", "konvey/web"} {
+		if a := w.do("GET", "/api/v2/explain/"+kind, ""); a.status != 200 || !strings.Contains(a.body, "the lowest free on all segments") {
+			t.Errorf("why %s: %d %s", kind, a.status, a.body)
+		}
+	}
+	if a := w.do("PATCH", "/api/v2/kawaiis/kawaii-web/replace", ""); a.status != 200 {
+		t.Errorf("replace: %d %s", a.status, a.body)
+	}
 	if got := w.must("GET", "/api/v2/nodes", ""); len(got["items"].([]any)) != 2 {
 		t.Errorf("API v2 lists %d nodes", len(got["items"].([]any)))
 	}

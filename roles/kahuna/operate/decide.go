@@ -3,10 +3,12 @@ package operate
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
 
+	"kowabunga/core/access"
 	"kowabunga/core/access/gate"
 	"kowabunga/core/behaviour"
 	"kowabunga/core/catalogue"
@@ -97,8 +99,10 @@ func note(d model.Draft, r Request, req *behaviour.Request, out *behaviour.Outco
 		op.Answered = !r.Wait // its id is the answer
 		return d.Put(op)
 	}
-	if r.Key == "" || out.Key != "" || r.Hash != "" || out.Cancel != "" || out.Join != "" {
-		return nil // a key is shown once: who repeats the request gets another
+	// A key is shown once: who repeats the request gets another.
+	repeatable := r.Key != "" && out.Key == "" && r.Hash == ""
+	if !repeatable && !out.Explain || out.Cancel != "" || out.Join != "" {
+		return nil
 	}
 	about := *out
 	if r.Op.Verb == catalogue.Delete {
@@ -185,16 +189,25 @@ func (e *Engine) joinable(v model.View, r Request, key string, now time.Time) *o
 	return nil
 }
 
-// receipt records a request that needed no operation, for the repeat that carries the same key.
+// receipt records a request that needed no operation: for the repeat that carries the same key, and for
+// whoever asks why it was decided so.
 func receipt(v model.View, req *behaviour.Request, r Request, out behaviour.Outcome, key string, now time.Time) *operation.Operation {
-	op := &operation.Operation{What: string(r.Op.Kind) + "." + string(r.Op.Verb), State: operation.Succeeded, Finished: now,
+	verb := string(r.Op.Verb)
+	if r.Op.Verb == catalogue.Action {
+		verb = r.Op.Action
+	}
+	op := &operation.Operation{What: string(r.Op.Kind) + "." + verb, State: operation.Succeeded, Finished: now,
 		Actor: r.Who.Name, ActorID: r.Who.User, Request: r.ID, Key: key, Answered: true,
 		Target: operation.Target{Kind: r.Op.Kind, ID: out.Object}}
 	op.ID = req.Draw.ID()
-	op.Name = string(r.Op.Verb) + " " + string(r.Op.Kind) + " " + string(out.Object)
+	op.Name = verb + " " + string(r.Op.Kind) + " " + string(out.Object)
 	if o, ok := v.Get(shown(r.Op), out.Object); ok {
 		op.Target.Name = o.Base().Name
-		op.Name = string(r.Op.Verb) + " " + string(r.Op.Kind) + " " + o.Base().Name
+		op.Name = verb + " " + string(r.Op.Kind) + " " + o.Base().Name
+		op.Project = access.ProjectOf(v, o)
+	}
+	if raw, err := json.Marshal(req.Trace); err == nil && out.Explain {
+		op.Trace = raw
 	}
 	return op
 }
