@@ -17,7 +17,7 @@ type Ref struct {
 type Affected struct {
 	Regions map[model.ID]bool // of Kiwi documents
 	Hosts   map[model.ID]bool // of Services documents
-	Agents  map[model.ID]bool // of Kaktus states
+	Agents  map[model.ID]bool // agents whose Kaktus state, or whose region or host, may be another
 }
 
 func newAffected() *Affected {
@@ -95,6 +95,9 @@ func (d *dirt) touch(v model.View, o model.Object) {
 		d.region(o.Region)
 	case *model.Kiwi:
 		d.router(o.Region)
+		for _, agent := range o.Agents {
+			d.affected.Agents[agent] = true
+		}
 	case *model.Subnet:
 		if n, ok := model.Find[*model.VNet](v, o.VNet); ok {
 			d.region(n.Region)

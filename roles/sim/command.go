@@ -22,6 +22,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/wire"
 	"kowabunga/roles/config"
 	"kowabunga/roles/term"
 )
@@ -195,6 +196,8 @@ type Held struct {
 	Connected bool                   `json:"connected"`
 	Obeyed    agentproto.Epoch       `json:"obeyed"`
 	Desired   agentproto.KaktusState `json:"desired"`
+	Kiwi      *wire.KiwiState        `json:"kiwi,omitempty"`     // of a Kiwi
+	Services  *wire.ServicesState    `json:"services,omitempty"` // of a Kaktus; keys are masked
 	Inventory agentproto.Inventory   `json:"inventory"`
 }
 
@@ -208,7 +211,9 @@ func Control(agents []*Kaktus) http.Handler {
 			k.mu.Lock()
 			desired := k.state
 			k.mu.Unlock()
-			state[k.cfg.Kind] = append(state[k.cfg.Kind], Held{Agent: k.cfg.ID, Connected: k.Connected(), Obeyed: k.Obeyed(), Desired: desired, Inventory: k.Inventory()})
+			kiwi, _ := k.Kiwi()
+			services, _ := k.Services()
+			state[k.cfg.Kind] = append(state[k.cfg.Kind], Held{Kiwi: kiwi, Services: services, Agent: k.cfg.ID, Connected: k.Connected(), Obeyed: k.Obeyed(), Desired: desired, Inventory: k.Inventory()})
 		}
 		writeJSON(w, state)
 	})

@@ -17,7 +17,7 @@ import (
 type Config struct {
 	URL    string
 	CAFile string
-	Kind   agentproto.Kind // Kaktus when empty; a Kiwi connects and has no methods
+	Kind   agentproto.Kind // Kaktus when empty; a Kiwi has no methods, and holds its desired state
 	ID     string
 	Key    string
 
@@ -27,6 +27,7 @@ type Config struct {
 	Latency      time.Duration  // of every method but the inventory
 	Fail         map[string]int // by method: how many calls fail as Unavailable, each before it does anything
 
+	NoServices   bool   // a Kaktus that runs no gateways and load balancers, as the first releases did
 	StateDir     string // empty: the agent forgets epochs and states at its end
 	Keep         string // directory for what the host holds; empty: nothing survives a restart
 	Release      string
@@ -53,7 +54,8 @@ const keptCalls = 1000
 // Kaktus is one simulated agent. Its methods are safe for concurrent use.
 type Kaktus struct {
 	*agent.Agent
-	cfg Config
+	cfg     Config
+	network *network
 
 	mu       sync.Mutex
 	state    agentproto.KaktusState
@@ -86,7 +88,7 @@ func NewKaktus(c Config) (*Kaktus, error) {
 		c.PoolCapacity = 4 << 40
 	}
 	k := &Kaktus{
-		cfg: c, images: map[agentproto.ImageRef]agentproto.Image{}, volumes: map[agentproto.VolumeRef]volume{},
+		cfg: c, network: newNetwork(), images: map[agentproto.ImageRef]agentproto.Image{}, volumes: map[agentproto.VolumeRef]volume{},
 		seeds: map[agentproto.VolumeRef]agentproto.Seed{}, shares: map[agentproto.ShareRef]*share{}, machines: map[string]*machine{}, fail: map[string]int{},
 	}
 	for method, n := range c.Fail {
@@ -100,11 +102,18 @@ func NewKaktus(c Config) (*Kaktus, error) {
 		Key:       func() (string, error) { return c.Key, nil },
 		OnConnect: c.OnConnect, OnDisconnect: c.OnDisconnect,
 	}
+	if c.Kind == agentproto.Kiwi {
+		config.States = map[string]agent.Applier{agentproto.StateKiwi: routes{k.network}}
+	}
 	if c.Kind == agentproto.Kaktus {
 		config.Features = []string{agentproto.FeatureConsoleLogging}
 		config.Methods = k.methods()
 		config.Lanes = map[string]int{"image": 2, "machine": 16, "disk": 16}
 		config.States = map[string]agent.Applier{agentproto.StateKaktus: applier{k}}
+		if !c.NoServices {
+			config.Features = append(config.Features, agentproto.FeatureServices)
+			config.States[agentproto.StateServices] = runs{k.network}
+		}
 	}
 	var err error
 	k.Agent, err = agent.New(config)

@@ -4,7 +4,6 @@
 package hosts
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -40,24 +39,32 @@ type Keeper struct {
 	log   *slog.Logger
 	now   func() time.Time
 
-	wake   chan struct{}       // desired states may have changed
+	wake   chan struct{}       // there is something for the next pass
 	slots  chan struct{}       // inventories asked for at the same time
 	proofs map[model.ID]string // of agents, as of the last look; Run's own
 
 	pushing sync.Mutex // held while a state is computed and handed over, so that none overtakes another
-	pushed  map[model.ID][]byte
+	planned *netplan.Plan
+	pushed  map[held]push
 
 	mu      sync.Mutex
 	ctx     context.Context // ends with Run
 	drift   map[model.ID]Drift
-	applied map[model.ID]agentproto.Status
+	applied map[held]agentproto.Status
+	backlog backlog
+}
+
+// held is a desired state of an agent, by name.
+type held struct {
+	agent model.ID
+	name  string
 }
 
 // New makes a keeper; Attach gives it the fleet, which needs the keeper's callbacks to be made.
 func New(s Store, now func() time.Time, log *slog.Logger) *Keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
-	return &Keeper{store: s, log: log, now: now, ctx: ctx, wake: make(chan struct{}, 1), slots: make(chan struct{}, inspections), pushed: map[model.ID][]byte{}, drift: map[model.ID]Drift{}, applied: map[model.ID]agentproto.Status{}}
+	return &Keeper{store: s, log: log, now: now, ctx: ctx, wake: make(chan struct{}, 1), slots: make(chan struct{}, inspections), pushed: map[held]push{}, drift: map[model.ID]Drift{}, applied: map[held]agentproto.Status{}}
 }
 
 // Attach gives the keeper the fleet it works with.
@@ -76,7 +83,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	v := k.store.View()
 	from := v.Index() + 1
 	k.proofs = proofs(v)
-	k.replan()
+	k.replan(v.Index())
 	for ctx.Err() == nil {
 		for record, err := range k.store.Watch(ctx, from) {
 			if err != nil {
@@ -96,7 +103,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		// What was missed is found by comparing.
 		from = k.store.View().Index() + 1
 		k.revoke()
-		k.replan()
+		k.replan(from - 1)
 	}
 	return nil
 }
@@ -107,7 +114,7 @@ func (k *Keeper) hourly(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			k.replan()
+			k.replan(0)
 			k.inspectAll()
 		case <-ctx.Done():
 			return
@@ -117,10 +124,9 @@ func (k *Keeper) hourly(ctx context.Context) {
 
 // noticed reacts to a commit.
 func (k *Keeper) noticed(record store.Record) {
+	k.changed(record)
 	for _, c := range record.Changes {
 		switch c.Kind {
-		case model.KindRegion, model.KindZone, model.KindKaktus, model.KindVNet, model.KindPool:
-			k.replan()
 		case model.KindToken:
 			k.revoke()
 		case model.KindAgent:
@@ -135,12 +141,14 @@ func (k *Keeper) noticed(record store.Record) {
 func (k *Keeper) forget(agent model.ID) {
 	k.fleet.Forget(string(agent))
 	k.pushing.Lock()
-	delete(k.pushed, agent)
-	k.pushing.Unlock()
+	defer k.pushing.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.drift, agent)
-	delete(k.applied, agent)
+	for _, name := range []string{agentproto.StateKaktus, agentproto.StateServices, agentproto.StateKiwi} {
+		delete(k.pushed, held{agent, name})
+		delete(k.applied, held{agent, name})
+	}
 }
 
 // proofs is what each agent proves itself with and until when, in a form to compare.
@@ -168,58 +176,11 @@ func (k *Keeper) revoke() {
 	k.proofs = now
 }
 
-// replan has all desired states computed anew, soon and once for many commits.
-func (k *Keeper) replan() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
-}
-
-// plan computes and pushes the desired state of every agent that serves a host, whenever it is woken.
-func (k *Keeper) plan(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-k.wake:
-		}
-		for host := range model.All[*model.Kaktus](k.store.View()) {
-			for _, agent := range host.Agents {
-				k.push(agent)
-			}
-		}
-	}
-}
-
-// push gives an agent its desired state if that is another than it was given last. The generation is
-// the index of the view it was computed from, which only rises: the view is taken when it is the
-// caller's turn.
-func (k *Keeper) push(agent model.ID) {
-	k.pushing.Lock()
-	defer k.pushing.Unlock()
-	v := k.store.View()
-	state, ok := netplan.Kaktus(v, agent)
-	if !ok {
-		return
-	}
-	body, err := json.Marshal(state)
-	if err != nil {
-		k.log.Error("desired state cannot be encoded", "agent", agent, "error", err)
-		return
-	}
-	if bytes.Equal(k.pushed[agent], body) {
-		return
-	}
-	k.pushed[agent] = body
-	k.fleet.Push(string(agent), agentproto.State{Name: agentproto.StateKaktus, Generation: v.Index(), Body: body})
-}
-
 // OnConnect is the fleet's callback for a new session.
 func (k *Keeper) OnConnect(agent string, hello agentproto.Hello) {
 	k.log.Info("agent connected", "agent", agent, "kind", hello.Kind, "release", hello.Release, "boot", hello.BootID)
+	k.pushTo(model.ID(agent))
 	if hello.Kind == agentproto.Kaktus {
-		k.push(model.ID(agent))
 		k.inspect(model.ID(agent))
 	}
 }
@@ -232,14 +193,15 @@ func (k *Keeper) OnDisconnect(agent string, reason error) {
 // OnStatus is the fleet's callback for what an agent made of its desired state.
 func (k *Keeper) OnStatus(agent string, status agentproto.Status) {
 	k.mu.Lock()
-	k.applied[model.ID(agent)] = status
+	k.applied[held{model.ID(agent), status.Name}] = status
 	k.mu.Unlock()
 	if len(status.Problems) > 0 || !status.Applied {
-		k.log.Warn("host does not match its desired state", "agent", agent, "generation", status.Generation, "applied", status.Applied, "problems", status.Problems)
+		k.log.Warn("host does not match its desired state", "agent", agent, "state", status.Name, "generation", status.Generation, "applied", status.Applied, "problems", status.Problems)
 		return
 	}
-	// Pools are ready now; their size is worth knowing.
-	k.inspect(model.ID(agent))
+	if status.Name == agentproto.StateKaktus { // pools are ready now; their size is worth knowing
+		k.inspect(model.ID(agent))
+	}
 }
 
 // OnEvent is the fleet's callback for what happened at a host.

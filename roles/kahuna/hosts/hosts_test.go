@@ -213,7 +213,7 @@ func TestDesiredStateFollows(t *testing.T) {
 	generation := func() uint64 {
 		r.keeper.mu.Lock()
 		defer r.keeper.mu.Unlock()
-		st := r.keeper.applied[id(3)]
+		st := r.keeper.applied[held{id(3), agentproto.StateKaktus}]
 		if !st.Applied {
 			return 0
 		}
