@@ -37,7 +37,7 @@ var konvey = Kind{
 		rud("Konvey", "konvey", access.Read, access.Manage, access.Manage),
 		replaced("Konvey", "konvey"),
 		listed("ListProjectRegionKonveys", "/project/{projectId}/region/{regionId}/konveys", "region"),
-		listed("ListProjectZoneKonveys", "/project/{projectId}/zone/{zoneId}/konveys", "zone")),
+		listed("ListProjectZoneKonveys", "/project/{projectId}/zone/{zoneId}/konveys", "zone"), standing("Konvey", "konvey", readRule)),
 }
 
 // replaced declares the action that gives nodes on hosts that are not connected another host. It is for

@@ -178,7 +178,7 @@ var kawaii = Kind{
 		Op{ID: "ListKawaiis", Verb: List, Method: "GET", Path: "/kawaii", Response: "[]string", Status: 200, Access: access.Authenticated},
 		rud("Kawaii", "kawaii", access.Read, access.Manage, access.Manage),
 		replaced("Kawaii", "kawaii"),
-		listed("ListProjectRegionKawaiis", "/project/{projectId}/region/{regionId}/kawaiis", "region")),
+		listed("ListProjectRegionKawaiis", "/project/{projectId}/region/{regionId}/kawaiis", "region"), standing("Kawaii", "kawaii", readRule)),
 }
 
 // Words of the tunnels' algorithms as the documentation spells them as well.

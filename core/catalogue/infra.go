@@ -78,7 +78,7 @@ var agentKind = Kind{
 		str("type", bitOwn, func(o *model.Agent) *string { return &o.Type }, Required, Immutable, Column, Enum("Kiwi", "Kaktus"), Doc("what the agent may be")),
 	),
 	Ops: ops(crud("Agent", "agent", "ListAgents", root, readVisible),
-		expiring(action("SetAgentApiToken", "token", "PATCH", "/agent/{agentId}/token", "ApiToken", adminRule))),
+		expiring(action("SetAgentApiToken", "token", "PATCH", "/agent/{agentId}/token", "ApiToken", adminRule)), standing("Agent", "agent", adminRule)),
 }
 
 var vnet = Kind{

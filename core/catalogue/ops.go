@@ -48,6 +48,13 @@ func action(id, name, method, path, response string, rule access.Rule) Op {
 	return Op{ID: id, Verb: Action, Action: name, Method: method, Path: path, Response: response, Status: 200, Access: rule}
 }
 
+// standing declares how agents stand to what is wanted of them on behalf of an object.
+func standing(schema, path string, rule access.Rule) Op {
+	op := action("Read"+schema+"Status", "status", "GET", "/"+path+"/{"+path+"Id}/status", "Standing", rule)
+	op.Native = true
+	return op
+}
+
 // expiring adds the query parameters of token operations.
 func expiring(op Op) Op {
 	op.Query = []Query{

@@ -14,7 +14,7 @@ var kiwi = Kind{
 	),
 	Internal: []string{"Region"},
 	Ops: ops(crud("Kiwi", "kiwi", "ListKiwis", under("/region/{regionId}/kiwi"), readVisible),
-		listed("ListRegionKiwis", "/region/{regionId}/kiwis", "region")),
+		listed("ListRegionKiwis", "/region/{regionId}/kiwis", "region"), standing("Kiwi", "kiwi", adminRule)),
 }
 
 var nfs = Kind{

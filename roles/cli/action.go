@@ -32,6 +32,7 @@ var says = map[string]string{
 	"replace":  "Move nodes of %s off hosts that are not connected; for hosts known to be dead",
 	"connect":  "Make a ticket for its screen: a URL for one client, good for a minute",
 	"state":    "Say how it is right now, asked of its host",
+	"status":   "Show how its agents stand to what is wanted of them",
 	"caps":     "Show the hardware its agent reported",
 	"token":    "Draw a new key, shown once; the old one becomes worthless",
 	"password": "Set a password; sessions of the user end",

@@ -138,7 +138,7 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.registry.MustRegister(newMetrics(s), figures.New(s.store))
 	s.api, err = api.New(api.Config{Auth: authenticator{s.accounts}, Sessions: s.accounts, Engine: s.engine, Views: s.store, Journal: api.JournalOf(s.store, tables()), Past: api.PastOf(s.store),
-		Live: s.keeper, Limit: s.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: s.registry, Log: part("api")})
+		Live: s.keeper, Standing: s.keeper.Standing, Limit: s.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: s.registry, Log: part("api")})
 	return err
 }
 

@@ -158,6 +158,7 @@ type Config struct {
 	Journal  Journal
 	Past     Past
 	Live     Live
+	Standing func(model.Object) agentproto.Standing // how agents stand to what is wanted of them for an object
 	Limit    Limiter
 	Docs     fs.FS // user documentation, TOPIC.md
 	Version  string

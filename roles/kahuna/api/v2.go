@@ -142,6 +142,8 @@ func (r *resource) handler(op *catalogue.Op) func(*call) error {
 		return r.cost
 	case op.Action == "usage":
 		return r.usage
+	case op.Action == "status":
+		return r.standing
 	case op.Action == "password":
 		return r.password
 	case op.Verb == catalogue.Update:

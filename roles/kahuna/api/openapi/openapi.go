@@ -166,6 +166,8 @@ func summary(op *catalogue.Op) string {
 		return "Make " + one + " the default where it lies"
 	case "state":
 		return "Read how " + one + " is"
+	case "status":
+		return "Read how agents stand to what is wanted of them for " + one
 	case "caps":
 		return "Read the hardware of " + one
 	}

@@ -30,6 +30,7 @@ func schemasOf(version catalogue.Version) Object {
 	out["InstanceState"] = object("how a machine is", Object{"state": Object{"type": "string", "description": "as its host says",
 		"examples": []any{"Running", "Shutoff"}}, "reason": text("why, possibly empty")}, "state", "reason")
 	if version == catalogue.V2 {
+		addStanding(out)
 		costs := Object{"type": "array", "items": ref("Cost"), "description": "by currency, the largest first; empty for what is free"}
 		out["ProjectCost"] = object("what a project costs a month", Object{"price": Object{"type": "number"}, "currency": text("the one that most is paid in"), "costs": costs,
 			"kinds":     Object{"type": "array", "items": object("what a kind costs", Object{"kind": text("kind"), "costs": costs}, "kind", "costs")},
