@@ -137,7 +137,9 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := api.Config{Auth: accounts, Sessions: accounts, Engine: w.engine, Views: s, Journal: api.JournalOf(s, tables), Past: api.PastOf(s), Live: w.live, Standing: func(model.Object) agentproto.Standing { return agentproto.Standing{Problems: []string{}, States: []agentproto.StateHeld{}} },
+	c := api.Config{Auth: accounts, Sessions: accounts, Engine: w.engine, Views: s, Journal: api.JournalOf(s, tables), Past: api.PastOf(s), Live: w.live, Standing: func(model.Object) agentproto.Standing {
+		return agentproto.Standing{Problems: []string{}, States: []agentproto.StateHeld{}}
+	},
 		Version: "0.0.0-test", Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Docs: fstest.MapFS{"install.md": {Data: []byte("# Install it\n\nRun `make sandbox` & <wait>, see [the tour](tour.md).\n")}, "tour.md": {Data: []byte("# Tour\n")}}}
 	for _, f := range change {
