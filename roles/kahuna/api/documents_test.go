@@ -106,7 +106,6 @@ func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
 	w := newWorld(t)
 	ids := w.topology()
 	w.kompute(ids, "m1")
-	w.shares(ids)
 	w.must("POST", "/api/v2/kwarantines?project="+ids["project"], `{"name":"apart"}`)
 	w.services(ids)
 	made := w.must("POST", "/api/v2/users?password=generated", `{"name":"zoe","email":"zoe@eu.test","role":"user"}`)
@@ -162,6 +161,12 @@ func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
 	check("Explanation", w.do("GET", "/api/v2/explain/kompute/m1?why_not=k1", "").body)
 	check("Outlook", w.do("POST", "/api/v2/explain/placement", `{"project":"web","zone":"eu-a","vcpus":1,"memory":1}`).body)
 	check("Outlook", w.do("POST", "/api/v2/explain/placement", `{"project":"web","zone":"eu-a","vcpus":4000,"memory":1}`).body)
+	check("Plan", w.do("PUT", "/api/v2/komputes/m1?plan=true", `{"memory":2147483648,"vcpus":1,"disk":4294967296}`).body)
+	check("Plan", w.do("POST", "/api/v2/regions?plan=true", `{"name":"us"}`).body)
+	check("AuditEntryList", w.do("GET", "/api/v2/audit?limit=1000", "").body)
+	check("Top", w.do("GET", "/api/v2/top", "").body)
+	check("Problem", w.do("GET", "/api/v2/regions?sort=colour", "").body)
+	check("Problem", w.do("PUT", "/api/v2/regions/eu", `{"labels":7}`).body)
 	check("WhoAmI", w.do("GET", "/api/v2/whoami", "").body)
 	check("Version", w.do("GET", "/api/v2/version", "").body)
 	check("MissingList", w.do("GET", "/api/v2/missing", "").body)
@@ -172,6 +177,74 @@ func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
 	check("InstanceRemoteAccess", w.do("GET", "/api/v2/kompute/m1/connect", "").body)
 	check("ProjectCost", w.do("GET", "/api/v2/projects/web/cost", "").body)
 	check("ProjectResources", w.do("GET", "/api/v2/projects/web/usage", "").body)
+}
+
+// Every schema of v2 has an example that fits it, every body one that can be sent.
+func TestExamplesOfV2FitTheirSchemas(t *testing.T) {
+	w := newWorld(t)
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(w.do("GET", "/api/v2/openapi.json", "").body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range doc.Components.Schemas {
+		examples := s.Value.Examples
+		if len(examples) == 0 {
+			t.Errorf("%s has no example", name)
+			continue
+		}
+		if err := s.Value.VisitJSON(examples[0], openapi3.EnableJSONSchema2020(), openapi3.VisitAsResponse()); err != nil {
+			t.Errorf("the example of %s: %v: %v", name, err, examples[0])
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.RequestBody == nil {
+				continue
+			}
+			media := op.RequestBody.Value.Content["application/json"]
+			if media.Example == nil {
+				t.Errorf("the body of %s %s has no example", method, path)
+			} else if err := media.Schema.Value.VisitJSON(media.Example, openapi3.EnableJSONSchema2020(), openapi3.VisitAsRequest()); err != nil {
+				t.Errorf("the example body of %s %s: %v", method, path, err)
+			}
+		}
+	}
+}
+
+// The parameters that the document of v2 names are those that are taken.
+func TestParametersOfV2AreThoseOfTheDocument(t *testing.T) {
+	w := newWorld(t)
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(w.do("GET", "/api/v2/openapi.json", "").body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			at := "/api/v2" + regexp.MustCompile(`\{[^}]+\}`).ReplaceAllString(path, strings.Repeat("f", 24)) + "?surely_unknown=1"
+			a := w.do(method, at, "{}")
+			_, list, _ := strings.Cut(a.body, "it takes ")
+			list, _, _ = strings.Cut(list, `"`)
+			taken := map[string]bool{}
+			for name := range strings.SplitSeq(list, ", ") {
+				taken[name] = true
+			}
+			delete(taken, "")
+			if a.status != 400 || !strings.Contains(a.body, "surely_unknown") {
+				t.Errorf("%s %s takes whatever comes: %d", method, path, a.status)
+				continue
+			}
+			for _, p := range op.Parameters {
+				if p.Value.In == "query" && !taken[p.Value.Name] {
+					t.Errorf("%s %s does not take %s", method, path, p.Value.Name)
+				}
+				delete(taken, p.Value.Name)
+			}
+			delete(taken, "as-of") // the other spelling
+			for name := range taken {
+				t.Errorf("%s %s takes %s, of which the document does not know", method, path, name)
+			}
+		}
+	}
 }
 
 // The pages are whole without any other host and run nothing that is not the server's own file.

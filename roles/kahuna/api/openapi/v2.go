@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,7 @@ func Below(op *catalogue.Op) (suffix string, served bool) {
 func V2(about About) Object {
 	doc := document(about, "Kowabunga API v2", "The native API: whole objects in lists, pages, ids or names, operations, events. "+
 		"A write answers 202 with its operation while work is left, unless ?wait=true. "+
+		"PUT by name creates or updates. ?plan=true answers what a write would do. Unknown query parameters are refused. "+
 		"Every kind is also served under its name in the singular, e.g. /agent/{ref}/token.", "/api/v2")
 	schemas := schemasOf(catalogue.V2)
 	nativeSchemas(schemas)
@@ -47,6 +49,8 @@ func V2(about About) Object {
 	tags = append(tags, Object{"name": "work", "description": "Operations, events and explanations."})
 	nativePaths(paths)
 	devicePaths(paths, schemas)
+	addExamples(schemas)
+	exampleBodies(paths, schemas)
 	doc["components"] = Object{"schemas": schemas, "securitySchemes": securitySchemes()}
 	doc["paths"], doc["tags"] = paths, tags
 	return doc
@@ -54,6 +58,7 @@ func V2(about About) Object {
 
 // native is an operation of the catalogue as API v2 serves it.
 func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
+	writes := op.Method != "GET" && op.Action != "password"
 	var params []any
 	if suffix, _ := Below(op); strings.HasPrefix(suffix, "/{ref}") {
 		params = append(params, pathParam("ref", string(k.Name), false))
@@ -66,19 +71,30 @@ func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
 			o := param(string(p.Kind), "where it is created, by id or name")
 			o["required"] = !p.Optional
 			params = append(params, o)
+		case catalogue.Read, catalogue.Delete:
+			params = append(params, param(string(p.Kind), "where it is, by id or name"))
+		case catalogue.Update:
+			params = append(params, param(string(p.Kind), "where it is or, should there be none yet, is created, by id or name"))
+		case catalogue.Action:
+			if writes {
+				params = append(params, param(string(p.Kind), "where it is, by id or name"))
+			}
 		}
 	}
-	writes := op.Method != "GET"
 	switch {
 	case op.Verb == catalogue.List:
-		params = append(params, param("name", "only those of this name"), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before"))
+		params = append(params, listParams(k)...)
+	case op.Verb == catalogue.Read:
+		params = append(params, asOfParam())
 	case writes:
-		params = append(params, Object{"name": "wait", "in": "query", "description": "answer when the work has ended", "schema": Object{"type": "boolean", "default": false}},
-			Object{"name": "Idempotency-Key", "in": "header", "description": "repeats under the same key get the first answer", "schema": Object{"type": "string", "maxLength": 255}})
+		params = append(params, writeParams()...)
 	}
 	query := op.Query
 	if op.Verb == catalogue.List {
 		query = nil
+	}
+	if op.Verb == catalogue.Create || op.Verb == catalogue.Update {
+		query = queries(k, op)
 	}
 	plain := *op
 	plain.Query = query
@@ -103,10 +119,41 @@ func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
 	default:
 		responses[strconv.Itoa(op.Status)] = success("done", op.Response)
 	}
+	if op.Verb == catalogue.Update && created(k) {
+		responses["201"] = success("created: nothing had this name", k.Schema)
+	}
 	if writes {
 		responses["202"] = success("accepted; work is left", "Operation")
+		plannable(responses)
 	}
 	return o
+}
+
+// queries are the parameters of a creation or an update and of all operations that create objects of the
+// kind: one path serves them all.
+func queries(k *catalogue.Kind, op *catalogue.Op) []catalogue.Query {
+	out := slices.Clone(op.Query)
+	for i := range k.Ops {
+		if k.Ops[i].Verb != catalogue.Create {
+			continue
+		}
+		for _, q := range k.Ops[i].Query {
+			if !slices.ContainsFunc(out, func(other catalogue.Query) bool { return other.Name == q.Name }) {
+				out = append(out, q)
+			}
+		}
+	}
+	return out
+}
+
+// created tells whether objects of a kind can be created.
+func created(k *catalogue.Kind) bool {
+	for i := range k.Ops {
+		if k.Ops[i].Verb == catalogue.Create {
+			return true
+		}
+	}
+	return false
 }
 
 func nativeOperation(op *catalogue.Op, params []any) Object {
@@ -121,21 +168,13 @@ func success(doc, schema string) Object {
 	return Object{"description": doc, "content": Object{"application/json": Object{"schema": ref(schema)}}}
 }
 
-func param(name, doc string) Object {
-	return Object{"name": name, "in": "query", "description": doc, "schema": Object{"type": "string"}}
-}
-
-// limitParam is a page size.
-func limitParam(name, doc string, value int64) Object {
-	return Object{"name": name, "in": "query", "description": doc, "schema": Object{"type": "integer", "default": value, "minimum": int64(1), "maximum": int64(1000)}}
-}
-
 // nativeSchemas adds what only API v2 has.
 func nativeSchemas(all Object) {
 	integer := Object{"type": "integer", "format": "int64"}
 	stamp := Object{"type": "string", "format": "date-time"}
 	all["Problem"] = object("an error (RFC 9457)", Object{"type": text("about:blank"), "title": text("status text"), "status": integer,
-		"detail": text("what is wrong and what to do"), "code": text("what kind of failure; branch on this"), "field": text("the input that was wrong"), "request": text("request id")},
+		"detail": text("what is wrong and what to do"), "code": text("what kind of failure; branch on this"), "field": text("the input that was wrong"),
+		"pointer": text("where it stands in the body (RFC 6901)"), "parameter": text("the query parameter it is"), "request": text("request id")},
 		"type", "title", "status", "detail", "code", "request")
 	all["Key"] = object("a new key", Object{"id": text("id of the agent or user it is for"), "key": text("the key")}, "id", "key")
 	states := []any{string(operation.Running), string(operation.Unwinding), string(operation.Succeeded), string(operation.Failed), string(operation.Cancelled)}
@@ -156,6 +195,7 @@ func nativeSchemas(all Object) {
 	all["Explanation"] = object("the decision behind an object", Object{"kind": text("kind"), "id": text("id"), "name": text("name"), "operation": ref("Operation"),
 		"why_not": ref("Objection"), "now": Object{"type": "array", "items": ref("Fact"), "description": "what stands for or against it at present"}}, "kind", "id", "name")
 	placementSchemas(all)
+	historySchemas(all)
 	all["WhoAmI"] = object("the caller", Object{"name": text("name"), "role": text("role"), "user": text("id"), "token": text("id of the API key used"), "session": text("id of the login used")}, "name", "role")
 	all["Version"] = object("what answers", Object{"version": text("of the program"), "contract": text("release whose contract API v1 is"), "api": Object{"type": "array", "items": Object{"type": "string"}}}, "version", "contract", "api")
 	all["MissingOperation"] = object("an operation of API v1 that is answered 404", Object{"id": text("id"), "method": text("method"), "path": text("path"), "reason": text("why")}, "id", "method", "path", "reason")
@@ -189,13 +229,15 @@ func nativePaths(paths Object) {
 	}
 	wait := Object{"name": "wait", "in": "query", "description": "answer when it has ended", "schema": Object{"type": "boolean", "default": false}}
 	add("/operations", "GET", "ListOperations", "List operations, oldest first", []any{param("state", "only those in this state"), param("target", "only those about this object, by id"),
-		param("project", "only those of this project, by id"), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
-	add("/operations/{id}", "GET", "ReadOperation", "Read an operation with its trace", []any{wait}, "200", "Operation")
+		param("project", "only those of this project, by id"), asOfParam(), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
+	add("/operations/{id}", "GET", "ReadOperation", "Read an operation with its trace", []any{wait, asOfParam()}, "200", "Operation")
 	add("/operations/{id}", "DELETE", "CancelOperation", "Call an operation off", nil, "202", "Operation")
 	add("/events", "GET", "Events", "Follow what happens", []any{fromParam(), lastParam(), followParam(), Object{"name": "Last-Event-ID", "in": "header", "description": "as from; what event sources send when they reconnect", "schema": Object{"type": "string"}}}, "200", "")
 	add("/explain/{kind}/{id}", "GET", "Explain", "Read why an object is as it is", []any{param("why_not", "host, by id or name: also why the machine is not there, as things are now")}, "200", "Explanation")
 	add("/explain/placement", "POST", "ExplainPlacement", "Ask where a machine would go and how many would fit", nil, "200", "Outlook")
 	paths["/explain/placement"].(Object)["post"].(Object)["requestBody"] = Object{"required": true, "content": Object{"application/json": Object{"schema": ref("Wish")}}}
+	add("/audit", "GET", "Audit", "List who changed what, when and from where, the newest first", auditParams(), "200", "AuditEntryList")
+	add("/top", "GET", "Top", "Read how full hosts, projects and pools are", nil, "200", "Top")
 	add("/whoami", "GET", "WhoAmI", "Read who the credentials belong to", nil, "200", "WhoAmI")
 	add("/version", "GET", "Version", "Read what answers", nil, "200", "Version")
 	add("/missing", "GET", "Missing", "List what API v1 lacks in this release", nil, "200", "MissingList")
