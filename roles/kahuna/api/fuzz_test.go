@@ -19,6 +19,8 @@ func FuzzRequests(f *testing.F) {
 	f.Add(uint8(0), "/api/v2/regions", "limit=-1&cursor=zz", "")
 	f.Add(uint8(0), "/api/v2/operations", "state=running&target=x&project=\x00", "")
 	f.Add(uint8(0), "/api/v2/explain/kompute/x", "", "")
+	f.Add(uint8(0), "/api/v2/explain/kompute/x", "why_not=k1", "")
+	f.Add(uint8(1), "/api/v2/explain/placement", "", `{"project":"web","zone":"eu-a","vcpus":9223372036854775807,"memory":1,"pool":"\u0000"}`)
 	f.Add(uint8(1), "/api/v1/login", "", `{"email":{},"password":[]}`)
 	f.Add(uint8(3), "/api/v2/templates/"+ids["template"], "pool=p1", "")
 	f.Fuzz(func(t *testing.T, m uint8, path, query, body string) {
