@@ -101,6 +101,9 @@ var durationForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})[smhd]?$`)
 
 // checkTunnel checks what a tunnel connects and how long things last.
 func checkTunnel(v model.View, k *model.Kawaii, t *model.IPsec) error {
+	if err := checkPeopleName(t.Name); err != nil {
+		return err
+	}
 	remote, err := netrule.Address("remote_ip", t.RemoteIP)
 	switch {
 	case err != nil:

@@ -45,6 +45,9 @@ func createKawaii(d model.Draft, r *Request) (Outcome, error) {
 	if k.Name == "" {
 		k.Name = kawaiiName(d, p, region)
 	}
+	if err := checkPeopleName(k.Name); err != nil {
+		return Outcome{}, err
+	}
 	zones := zonesByName(d, region.ID)
 	if len(zones) == 0 {
 		return Outcome{}, fault.Bad("regionId", "region %q has no zone; a gateway has a node in each zone, so add one first", region.Name)
@@ -89,6 +92,9 @@ func updateKawaii(d model.Draft, r *Request) (Outcome, error) {
 	}
 	if k.Name == "" {
 		k.Name = old.Name
+	}
+	if err := checkPeopleName(k.Name); err != nil {
+		return Outcome{}, err
 	}
 	if err := checkRules(k, s); err != nil {
 		return Outcome{}, err

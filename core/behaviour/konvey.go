@@ -52,6 +52,9 @@ func createKonvey(d model.Draft, r *Request) (Outcome, error) {
 	if k.Name == "" {
 		k.Name = konveyName(d, p, region, zone)
 	}
+	if err := checkPeopleName(k.Name); err != nil {
+		return Outcome{}, err
+	}
 	vrids, err := ipam.VRIDs(d, []model.ID{s.VNet}, 1, r.Trace)
 	if err != nil {
 		return Outcome{}, err
@@ -199,6 +202,9 @@ func updateKonvey(d model.Draft, r *Request) (Outcome, error) {
 	k := r.Object.(*model.Konvey)
 	if k.Name == "" {
 		k.Name = r.Target.Base().Name
+	}
+	if err := checkPeopleName(k.Name); err != nil {
+		return Outcome{}, err
 	}
 	if err := checkEndpoints(k.Endpoints); err != nil {
 		return Outcome{}, err

@@ -82,7 +82,7 @@ func agreed(v model.View, k *model.Kawaii, p *model.Peering) bool {
 	return other != nil && other.Phase != model.Deleting && slices.ContainsFunc(other.Peerings, func(q model.Peering) bool { return q.Subnet == k.PrivateSubnet })
 }
 
-// strictness says what becomes of a leg for which there is no address.
+// strictness says what becomes of a peering that could take effect but finds no address.
 type strictness bool
 
 const (
@@ -91,7 +91,9 @@ const (
 )
 
 // settlePeerings gives the peerings of a gateway that take effect an address in each of its zones, takes the
-// addresses of those that no longer do, and stores the gateway if that changed it.
+// addresses of those that no longer do, and stores the gateway if that changed it. Only what takes effect
+// with this request can be refused for want of an address: that a zone goes without is no reason to refuse
+// a later change of something else.
 func settlePeerings(d model.Draft, r *Request, k *model.Kawaii, s strictness) (*model.Kawaii, error) {
 	old := k
 	k = model.Edit(k)
@@ -117,7 +119,7 @@ func settlePeerings(d model.Draft, r *Request, k *model.Kawaii, s strictness) (*
 				return k, err
 			} else if room.Free == 0 {
 				err := fault.New(fault.Exhausted, "subnet %s has no free address for gateway %q in zone %q; each side of a peering needs one for each zone", there.ID, k.Name, z.Name)
-				if s == demand {
+				if s == demand && len(p.Legs) == 0 {
 					return k, err
 				}
 				r.Trace.Add("peering", p.Subnet, trace.Refused, "%s", err.Public())

@@ -163,3 +163,40 @@ func TestAPeeringWithoutRoomForTheLegsIsRefused(t *testing.T) {
 	c.put(s)
 	c.refused(fault.Exhausted, "", "has no free address for gateway \"kawaii-shop\"", "UpdateKawaii", map[string]string{"kawaiiId": "kawaii-bar"}, c.peer("shop-eu"))
 }
+
+// A zone that came later and found no address on the other side goes without one there; nothing else is
+// refused for it.
+func TestAPeeringGoesOnWithoutTheZonesThatFindNoAddress(t *testing.T) {
+	c := newCloud(t)
+	c.project("shop", "eu")
+	c.project("bar", "eu")
+	shop := c.kawaii("shop", "eu", c.peer("bar-eu"))
+	c.kawaii("bar", "eu", c.peer("shop-eu"))
+	s, _ := model.Find[*model.Subnet](c.root, c.id(model.KindSubnet, "bar-eu"))
+	base := strings.TrimSuffix(s.CIDR, "0/26")
+	s = model.Edit(s)
+	s.Reserved = []model.IPRange{{First: base + "14", Last: base + "62"}}
+	c.put(s) // of 10 to 13 the nodes of bar have two, the legs of shop two
+	c.must("CreateZone", map[string]string{"regionId": "eu"}, `{"name":"eu-c"}`)
+	if n := legs(now(c, shop)); n != 2 {
+		t.Errorf("%d addresses on a subnet that has two", n)
+	}
+	if n := legs(now(c, c.find("kawaii-bar"))); n != 3 {
+		t.Errorf("%d addresses on a subnet with room for three zones", n)
+	}
+	for _, gateway := range []string{"kawaii-shop", "kawaii-bar"} {
+		peers := map[string]string{"kawaii-shop": "bar-eu", "kawaii-bar": "shop-eu"}[gateway]
+		c.must("UpdateKawaii", map[string]string{"kawaiiId": gateway}, strings.Replace(c.peer(peers), "{", `{"description":"new",`, 1))
+	}
+	if n := legs(now(c, shop)); n != 2 {
+		t.Errorf("%d addresses after a change of something else", n)
+	}
+}
+
+func (c *cloud) find(name string) *model.Kawaii {
+	k, ok := model.Find[*model.Kawaii](c.root, c.id(model.KindKawaii, name))
+	if !ok {
+		c.t.Fatalf("there is no gateway %q", name)
+	}
+	return k
+}
