@@ -2,9 +2,11 @@ package account
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"kowabunga/core/cost"
 	"kowabunga/core/model"
 	"kowabunga/core/trace"
 )
@@ -64,7 +66,7 @@ func TellInstance(d model.Draft, c Cause, operation model.ID, o *model.Instance,
 	if !ok {
 		return nil, nil
 	}
-	data := map[string]any{"Instance": o.Name, "Project": p.Name, "OS": o.OS, "VCPUs": number(o.VCPUs), "Memory": trace.Size(o.Memory), "Account": p.BootstrapUser, "Zone": ""}
+	data := map[string]any{"Instance": o.Name, "Project": p.Name, "OS": o.OS, "VCPUs": number(o.VCPUs), "Memory": trace.Size(o.Memory), "Account": p.BootstrapUser, "Zone": "", "Cost": price(cost.Machine(d, o))}
 	if z, ok := model.Find[*model.Zone](d, o.Zone); ok {
 		data["Zone"] = z.Name
 	}
@@ -105,6 +107,14 @@ func TellInstance(d model.Draft, c Cause, operation model.ID, o *model.Instance,
 		out = append(out, l)
 	}
 	return out, nil
+}
+
+// price is what a month costs, without the disks; empty for what costs nothing.
+func price(c model.Cost) string {
+	if c.Price == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(c.Price, 'f', 2, 64) + " " + c.Currency
 }
 
 func networkOf(v model.View, s *model.Subnet) (*model.VNet, bool) {

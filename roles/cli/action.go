@@ -97,6 +97,9 @@ func doCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeNames(k, 0),
 	}
+	if name != op.Action {
+		cmd.Aliases = []string{op.Action}
+	}
 	if op.Action == "default" {
 		cmd.Use, cmd.Args, cmd.ValidArgsFunction = op.Action+" NAME", cobra.ExactArgs(1), completeNames(k, 1)
 		cmd.Long += " It is taken where none is named; the default before ceases to be it."

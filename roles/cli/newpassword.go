@@ -13,8 +13,9 @@ import (
 // newPasswordCommand has the server draw a password and shows it.
 func newPasswordCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "new-password NAME",
-		Short: says[op.Action],
+		Use:     "new-password NAME",
+		Aliases: []string{op.Action},
+		Short:   says[op.Action],
 		Long: "Have the server draw a new password for a user. It is shown this once and cannot be shown again. All sessions of the user end. " +
 			"Drawn by a superAdmin it confirms the account, so that the user can log in.",
 		Example:           "  kowabunga user new-password ann",

@@ -90,6 +90,9 @@ func (a *API) look(purposes ...string) func(*call) error {
 	return func(c *call) error {
 		q := c.r.URL.Query()
 		user, token := q.Get("user"), q.Get("token")
+		if user == "" && token == "" && c.r.URL.Path == account.ResetPath {
+			return a.sheet(c, http.StatusOK, askForm())
+		}
 		link, err := a.Sessions.Link(model.ID(user), token, address(c.r), purposes...)
 		if err != nil {
 			return a.trouble(c, sheet{Title: "This link does not work"}, err)
@@ -151,7 +154,20 @@ func (a *API) confirm(c *call, sent url.Values) error {
 		"You can log in with " + link.Address + " as soon as you have a password. Another letter has the link that draws one; an administrator can have that letter written again."}})
 }
 
+// askForm asks for the address of somebody who forgot his password.
+func askForm() sheet {
+	return sheet{Title: "Forgotten your password?", Text: []string{"A letter brings you a link that draws a new one."},
+		Form: &form{Action: account.ResetPath, Inputs: []entry{{Name: "email", Label: "E-mail address", Type: "email", Complete: "username"}},
+			Buttons: []entry{{Value: "ask", Label: "Send the letter"}}}}
+}
+
 func (a *API) reset(c *call, sent url.Values) error {
+	if email := sent.Get("email"); email != "" {
+		if err := a.Sessions.RequestReset(email, address(c.r)); err != nil {
+			return a.trouble(c, askForm(), err)
+		}
+		return a.sheet(c, http.StatusOK, sheet{Title: "A letter is on its way", Text: []string{"If there is an account with this address, it gets a letter with a link, unless it got some a moment ago."}})
+	}
 	password, link, err := a.Sessions.DrawPassword(c.r.Context(), model.ID(sent.Get("user")), sent.Get("token"), address(c.r))
 	if err != nil {
 		return a.trouble(c, sheet{Title: "This link does not work"}, err)

@@ -176,6 +176,14 @@ func TestResettingIsUniform(t *testing.T) {
 			t.Errorf("%s: %d %s", body, a.status, a.body)
 		}
 	}
+	page := w.browse("GET", "/confirmForgotPassword", "")
+	if page.status != 200 || !strings.Contains(page.body, `name="email"`) {
+		t.Errorf("%d %s", page.status, page.body)
+	}
+	known, unknown := w.browse("POST", "/confirmForgotPassword", "email=ann%40eu.test"), w.browse("POST", "/confirmForgotPassword", "email=nobody%40eu.test")
+	if known.status != 200 || known.status != unknown.status || known.body != unknown.body {
+		t.Errorf("%d %s\n%d %s", known.status, known.body, unknown.status, unknown.body)
+	}
 	last := 0
 	for range 30 {
 		last = w.browse("PUT", "/api/v1/resetPassword", `{"email":"ann@eu.test"}`).status

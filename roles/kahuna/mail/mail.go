@@ -90,12 +90,13 @@ func compose(from mail.Address, m Message) (*gomail.Msg, error) {
 		return nil, fault.New(fault.Invalid, "a letter needs an address, and a name and subject of one line")
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("letter-"+m.ID))
-	if err := msg.FromFormat(from.Name, from.Address); err != nil {
+	if err := msg.From(from.String()); err != nil {
 		return nil, fault.New(fault.Invalid, "the sender's address is not a mail address")
 	}
-	if err := msg.AddToFormat(m.To.Name, m.To.Address); err != nil {
+	if _, err := mail.ParseAddress(m.To.String()); err != nil {
 		return nil, fault.New(fault.Invalid, "the receiver's address is not a mail address")
 	}
+	msg.AddToMailAddress(&m.To)
 	_, host, _ := strings.Cut(from.Address, "@")
 	msg.SetMessageIDWithValue(m.ID + "@" + host)
 	msg.SetDateWithValue(m.At.UTC())

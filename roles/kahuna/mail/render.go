@@ -75,5 +75,8 @@ func render(l *model.Letter) (Message, error) {
 	if err := page.Execute(&rich, data); err != nil {
 		return bad(err)
 	}
-	return Message{ID: string(l.ID), At: l.Created, To: mail.Address{Name: l.ToName, Address: l.To}, Subject: subject, Text: body, HTML: rich.String()}, nil
+	return Message{ID: string(l.ID), At: l.Created, To: mail.Address{Name: l.ToName, Address: l.To}, Subject: subject, Text: trimmed(body), HTML: trimmed(rich.String())}, nil
 }
+
+// trimmed ends with one line end.
+func trimmed(text string) string { return strings.TrimRight(text, "\n") + "\n" }
