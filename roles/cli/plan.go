@@ -142,7 +142,7 @@ func (c *call) tellPlan(p *plan) error {
 	if p.Downtime.Expected {
 		lines = append(lines, "downtime: "+p.Downtime.Reason)
 	}
-	if p.Cost != nil {
+	if p.Cost != nil && p.Cost.Before != p.Cost.After {
 		lines = append(lines, fmt.Sprintf("cost: %.2f -> %.2f %s a month", p.Cost.Before, p.Cost.After, p.Cost.Currency))
 	}
 	if p.Quota != nil {
@@ -165,7 +165,7 @@ func (c *call) planned(kind model.Kind, action string, f planField) []string {
 	case action == "create" && (f.Field == "id" || f.Field == "name" || field != nil && form.Unset(field, after) || after == nil || empty(after)):
 		return nil
 	case action == "create":
-		return []string{f.Field + ": " + c.told(field, after)}
+		return []string{f.Field + ": " + c.told(f.Field, field, after)}
 	}
 	var out []string
 	if k != nil {
@@ -174,7 +174,7 @@ func (c *call) planned(kind model.Kind, action string, f planField) []string {
 		}
 	}
 	if out == nil { // a field that the catalogue does not know, or one the server sets
-		out = append(out, fmt.Sprintf("%s: %s -> %s", f.Field, c.told(field, form.Decode(f.Before)), c.told(field, after)))
+		out = append(out, fmt.Sprintf("%s: %s -> %s", f.Field, c.told(f.Field, field, form.Decode(f.Before)), c.told(f.Field, field, after)))
 	}
 	return out
 }
@@ -185,14 +185,20 @@ func empty(v any) bool {
 	return ok && len(tree) == 0
 }
 
-// told is a value for people; without its field it is shown as it came.
-func (c *call) told(field *catalogue.Field, v any) string {
+// told is a value for people; without its field it is shown as it came, besides ids of a kind that its name
+// tells.
+func (c *call) told(name string, field *catalogue.Field, v any) string {
 	switch text, isText := v.(string); {
 	case field != nil && !field.Secret:
 		return form.Words(field, v, c.names.name)
+	case model.ID(text).Valid():
+		if k := catalogue.Of(model.Kind(strings.TrimSuffix(name, "_id"))); k != nil {
+			return c.names.name(k.Name, text)
+		}
+		return text
 	case isText && text != "":
 		return text
-	case v == nil:
+	case v == nil || v == "":
 		return "(none)"
 	}
 	raw, _ := json.Marshal(v) // it came as JSON
