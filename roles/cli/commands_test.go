@@ -316,3 +316,22 @@ func (s *markedOutput) Write(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// top --watch shows it again and again and ends without complaint; a log gets no screen controls.
+func TestTopWatch(t *testing.T) {
+	w := newWorld(t, shortDir(t))
+	w.topology()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	next := make(chan struct{}, 1)
+	seen := &markedOutput{marks: []string{"k1", "HOST"}, next: next, found: cancel}
+	root := tree()
+	root.SetArgs(append([]string{"top", "hosts", "--watch", "--every", "1ms"}, w.credentials()...))
+	root.SetOut(seen)
+	if err := root.ExecuteContext(ctx); err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+	if got := seen.text.String(); strings.Count(got, "HOST") < 1 || strings.Contains(got, "\x1b") {
+		t.Errorf("printed %q", got)
+	}
+}

@@ -165,6 +165,10 @@ func (c *call) topic(l *loads, topic string) *term.Table {
 	case "pools":
 		t := &term.Table{Head: []string{"pool", "used", ""}}
 		for _, p := range l.Pools {
+			if p.Capacity <= 0 {
+				t.Add(p.Name, "not reported yet")
+				continue
+			}
 			used := p.Capacity - p.Available
 			t.Add(p.Name, fmt.Sprintf("%s of %s", term.Bytes(used), term.Bytes(p.Capacity)), share(used, p.Capacity))
 		}

@@ -115,7 +115,7 @@ func TestEveryKindIsReachable(t *testing.T) {
 			if op.Kind != k.Name || op.Verb == catalogue.Action && op.Target() == "" {
 				continue
 			}
-			verb := map[catalogue.Verb]string{catalogue.Read: "get", catalogue.Action: op.Action}[op.Verb]
+			verb := map[catalogue.Verb]string{catalogue.Read: "get", catalogue.Action: form.FlagName(op.Action, false)}[op.Verb]
 			if verb == "" {
 				verb = string(op.Verb)
 			}

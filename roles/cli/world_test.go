@@ -74,12 +74,14 @@ func (running) State(context.Context, model.ID) (string, string, error) { return
 
 // world is a Kahuna's API with a real store, engine and identity, over TLS and on a local socket.
 type world struct {
-	t     testing.TB
-	dir   string // holds credentials.json, ca.pem and local/kahuna.sock
-	url   string
-	store *store.Store
-	hosts *hosts
-	heard atomic.Pointer[func(*http.Request)] // told of each request before it is served
+	t   testing.TB
+	dir string // holds credentials.json, ca.pem and local/kahuna.sock
+	url string
+	// browser is a client without credentials.
+	browser *http.Client
+	store   *store.Store
+	hosts   *hosts
+	heard   atomic.Pointer[func(*http.Request)] // told of each request before it is served
 	// writes counts requests that are no reads.
 	writes atomic.Int64
 }
@@ -130,7 +132,7 @@ func newWorld(t testing.TB, dir string) *world {
 	}))
 	server.Config.ErrorLog = slog.NewLogLogger(quiet.Handler(), slog.LevelDebug)
 	server.StartTLS()
-	w.url = server.URL
+	w.url, w.browser = server.URL, server.Client()
 	w.write("credentials.json", fmt.Sprintf(`{"url":%q,"apiKey":%q}`, server.URL, masterKey))
 	w.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	local := w.socket(a)

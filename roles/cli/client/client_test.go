@@ -329,11 +329,11 @@ func TestAwaitDevice(t *testing.T) {
 		code    fault.Code
 		waited  string
 	}{
-		{[]string{"authorization_pending", "slow_down", "authorization_pending", ""}, "", "5s 5s 10s 10s"},
-		{[]string{"authorization_pending", "access_denied"}, fault.Denied, "5s 5s"},
-		{[]string{"expired_token"}, fault.Unauthenticated, "5s"},
-		{[]string{"unavailable", ""}, "", "5s 5s"},
-		{[]string{"invalid"}, fault.Invalid, "5s"},
+		{[]string{"authorization_pending", "slow_down", "authorization_pending", ""}, "", "5s 10s 10s"},
+		{[]string{"authorization_pending", "access_denied"}, fault.Denied, "5s"},
+		{[]string{"expired_token"}, fault.Unauthenticated, ""},
+		{[]string{"unavailable", ""}, "", "5s"},
+		{[]string{"invalid"}, fault.Invalid, ""},
 	} {
 		asked := 0
 		api := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -83,9 +83,12 @@ func (c *Client) AwaitDevice(ctx context.Context, d Device, wait func(context.Co
 		return "", fault.Wrap(err, fault.Internal, op)
 	}
 	pause := time.Duration(d.Interval) * time.Second
-	for {
-		if err := wait(ctx, pause); err != nil {
-			return "", fault.Wrap(err, fault.Cancelled, op)
+	for first := true; ; first = false {
+		// The interval lies between questions (RFC 8628 section 3.5), so that the first may come at once.
+		if !first {
+			if err := wait(ctx, pause); err != nil {
+				return "", fault.Wrap(err, fault.Cancelled, op)
+			}
 		}
 		a, err := c.Do(ctx, Request{Op: op, Method: http.MethodPost, Path: "/device/token", Body: body})
 		if err == nil {
