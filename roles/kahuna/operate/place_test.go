@@ -56,7 +56,7 @@ func (c *cloud) on(k *model.Kompute) model.ID {
 
 // Fault 13.C7: elections raced, nothing was reserved between election and creation. Of 40 creations at
 // once on two hosts with room for 5 and 12, exactly 17 come to be.
-func TestFaultC7ElectionsDoNotRace(t *testing.T) {
+func TestC7ElectionsDoNotRace(t *testing.T) {
 	c := newCloud(t)
 	c.another("small", "eu-a", 14) // 42 processors for machines, the first host has 96
 	var results []<-chan result
@@ -144,7 +144,7 @@ func TestBoardAgreesInTheStore(t *testing.T) {
 
 // Fault 13.D9: the scheduler kept electing dead hosts. Machines go where an agent answers; where none
 // does, the refusal says so at once.
-func TestFaultD9DeadHostsAreNotElected(t *testing.T) {
+func TestD9DeadHostsAreNotElected(t *testing.T) {
 	c := newCloud(t)
 	c.another("second", "eu-a", 32)
 	c.world.dark = map[model.ID]bool{c.ids["agent"]: true}
@@ -161,7 +161,7 @@ func TestFaultD9DeadHostsAreNotElected(t *testing.T) {
 
 // Fault 16.6 number 18: the scheduler was blind to liveness and capacity. A host that is the better one
 // by every preference gets nothing while it is full, and its record tells what it promised.
-func TestFault18CapacityIsLookedAt(t *testing.T) {
+func TestNo18CapacityIsLookedAt(t *testing.T) {
 	c := newCloud(t)
 	c.another("second", "eu-a", 1) // 3 processors
 	c.change(func(d model.Draft) error {

@@ -78,6 +78,9 @@ var sagas = []saga{
 	{"instance.delete", machine, "DeleteInstance", map[string]string{"instanceId": "vm"}, nil, noBody},
 	{"kompute.create", func(*cloud) {}, "CreateProjectZoneKompute", inShop, nil, text(komputeBody("web"))},
 	{"kompute.update", web, "UpdateKompute", map[string]string{"komputeId": "web"}, nil, text(`{"name":"web","vcpus":2,"memory":2147483648,"disk":4294967296,"data_disk":2097152}`)},
+	// Another firmware alone.
+	{"instance.update", machine, "UpdateInstance", map[string]string{"instanceId": "vm"}, nil, func(c *cloud) string { return strings.TrimSuffix(c.instanceBody(1, "os"), "}") + `,"uefi":false}` }},
+	{"kompute.update", web, "UpdateKompute", map[string]string{"komputeId": "web"}, nil, text(strings.TrimSuffix(komputeBody("web"), "}") + `,"uefi":false}`)},
 	{"kylo.create", func(*cloud) {}, "CreateProjectRegionKylo", inRegion, nil, text(`{"name":"files"}`)},
 	{"kylo.update", files, "UpdateKylo", map[string]string{"kyloId": "files"}, nil, text(`{"name":"files","access":"RO","protocols":[4]}`)},
 	{"kylo.delete", files, "DeleteKylo", map[string]string{"kyloId": "files"}, nil, noBody},
