@@ -161,7 +161,7 @@ func (p *Plan) documentsOf(at place) documents {
 			continue
 		}
 		if address, subnet := metadata.Local(p.view, o); subnet != nil {
-			all = append(all, wire.MachineDocument{Machine: string(o.ID), Address: address.String(), Secret: o.SecretHash, Document: wire.Line(metadata.Of(p.view, o, nil))})
+			all = append(all, wire.MachineDocument{Machine: string(o.ID), Address: address.String(), Secret: o.SecretHash, Document: string(wire.Line(metadata.Of(p.view, o, nil)))})
 		}
 	}
 	made.lines = wire.Lines(all)

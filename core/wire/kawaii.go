@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/json"
 	"log/slog"
 
 	"kowabunga/core/model"
@@ -130,8 +129,8 @@ func (t Tunnel) LogValue() slog.Value {
 // gets Document. Secret is the SHA-256 of what the machine proves itself with, hexadecimal, where it has
 // one.
 type MachineDocument struct {
-	Machine  string          `json:"machine"`
-	Address  string          `json:"address"`
-	Secret   string          `json:"secret,omitempty"`
-	Document json.RawMessage `json:"document"`
+	Machine  string `json:"machine"`
+	Address  string `json:"address"`
+	Secret   string `json:"secret,omitempty"`
+	Document string `json:"document"` // a JSON object as a text, to be answered byte by byte
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"strings"
 
 	"kowabunga/core/model"
@@ -86,7 +87,7 @@ func (s *KawaiiState) Validate() error {
 		c.entry("metadata", i)
 		c.filled("machine", m.Machine)
 		c.address("address", m.Address)
-		if len(m.Document) == 0 || m.Document[0] != '{' {
+		if !strings.HasPrefix(m.Document, "{") || !json.Valid([]byte(m.Document)) {
 			c.bad("document", "is no JSON object")
 		}
 	}

@@ -154,7 +154,7 @@ func TestRefusals(t *testing.T) {
 		"range backwards":    {func(k *wire.KawaiiState) { k.DNAT[0].Ports = "9-1" }, "dnat[0].ports"},
 		"address for a net":  {func(k *wire.KawaiiState) { k.NAT[0].Source = "10.50.201.1/24" }, "nat[0].source"},
 		"long interface":     {func(k *wire.KawaiiState) { k.Interfaces[0].Bridge = "a-bridge-too-far" }, "interfaces[0].bridge"},
-		"document of a list": {func(k *wire.KawaiiState) { k.Metadata[0].Document = []byte(`[]`) }, "metadata[0].document"},
+		"document of a list": {func(k *wire.KawaiiState) { k.Metadata[0].Document = `[]` }, "metadata[0].document"},
 	} {
 		s := services(t)
 		c.change(&s.Kawaii[0])

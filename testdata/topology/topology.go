@@ -123,3 +123,39 @@ func View() *tree.Root {
 
 // Tables are the tables the installation is kept in.
 func Tables() []model.Table { return append(catalogue.Tables(), operation.Table) }
+
+// Load puts the installation into a draft, which refuses objects that refer to what is not there: those
+// that come too early are put again after the others.
+func Load(d model.Draft) error {
+	left := Objects()
+	for _, o := range left { // regions and segments refer to what is in them; that is put last
+		switch o := o.(type) {
+		case *model.Region:
+			first := model.Edit(o)
+			first.DefaultPool = ""
+			if err := d.Put(first); err != nil {
+				return err
+			}
+		case *model.VNet:
+			first := model.Edit(o)
+			first.DefaultSubnet = ""
+			if err := d.Put(first); err != nil {
+				return err
+			}
+		}
+	}
+	for len(left) > 0 {
+		var early []model.Object
+		var refusal error
+		for _, o := range left {
+			if err := d.Put(o); err != nil {
+				early, refusal = append(early, o), err
+			}
+		}
+		if len(early) == len(left) {
+			return refusal
+		}
+		left = early
+	}
+	return nil
+}
