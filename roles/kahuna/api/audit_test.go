@@ -34,7 +34,7 @@ func TestAuditSaysWhoChangedWhat(t *testing.T) {
 	ann := w.key(ids["user"])
 	w.must("PUT", "/api/v2/regions/eu", `{"name":"eu","domain":"e.test","labels":{"a":"b"}}`, "X-Request-Id", "r-7")
 	entry := w.audit("kind=region&limit=1")[0]
-	if entry["actor"] != "master key" || entry["actor_id"] != "" || entry["request"] != "r-7" || entry["from"] != "127.0.0.1" || entry["what"] != "UpdateRegion" {
+	if entry["actor"] != "master key" || entry["actor_id"] != "" || entry["request"] != "r-7" || entry["from"] != "127.0.0.1" || entry["what"] != "PutRegion" {
 		t.Errorf("%v", entry)
 	}
 	if at, err := time.Parse(time.RFC3339, entry["time"].(string)); err != nil || time.Since(at) > time.Minute {

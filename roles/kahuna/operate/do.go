@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"kowabunga/core/catalogue"
@@ -42,6 +43,9 @@ const patienceForNames = 8
 func (e *Engine) commit(ctx context.Context, r Request) (made decision, err error) {
 	at := e.moment(r, e.Board)
 	cause := store.Cause{Actor: r.Who.Name, ActorID: string(r.Who.User), Request: r.ID, From: r.From, What: r.Op.ID}
+	if r.Named != nil {
+		cause.What = "Put" + strings.TrimPrefix(r.Op.ID, "Update") // a creation or an update: the changes say which
+	}
 	// The commit must not be called off half-way by a client that goes away: it is quick.
 	_, err = e.Store.Update(context.WithoutCancel(ctx), cause, func(d model.Draft) error {
 		if err := e.pinned(d, r, at); err != nil {
