@@ -109,6 +109,13 @@ func Of(m Made) *Plan {
 	return p
 }
 
+// Just is the plan of a write that is no decision: changes that are known beforehand.
+func Just(changes ...Change) *Plan {
+	p := &Plan{Changes: changes}
+	p.Hash = p.hash()
+	return p
+}
+
 // changeOf says what happens to an object; false when nothing that anybody would call a change does.
 func changeOf(c model.Change, words *strings.Replacer) (Change, bool) {
 	if catalogue.Of(c.Kind) == nil {

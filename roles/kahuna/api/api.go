@@ -65,6 +65,8 @@ type Engine interface {
 	Do(ctx context.Context, r operate.Request) (operate.Answer, error)
 	// Plan is what a request would do, with the state that would be afterwards; nothing changes.
 	Plan(r operate.Request) (*plan.Plan, model.View, error)
+	// PlanCancel is the same for calling an operation off.
+	PlanCancel(by operate.By, id model.ID) (*plan.Plan, model.View, error)
 	// Answered records that the answer about an operation reached its caller.
 	Answered(ctx context.Context, id model.ID)
 	// Wait returns the operation once it is final.

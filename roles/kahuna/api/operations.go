@@ -213,11 +213,27 @@ func (a *API) readOperation(c *call) error {
 
 // cancelOperation asks for an operation to be called off and answers it as it stands.
 func (a *API) cancelOperation(c *call) error {
+	q, err := values(c.r)
+	if err != nil {
+		return err
+	}
+	plan, err := flag(q, "plan")
+	if err != nil {
+		return err
+	}
 	o, err := a.operation(a.Views.View(), c)
 	if err != nil {
 		return err
 	}
-	if err := a.Engine.Cancel(c.r.Context(), operate.By{Who: c.who, Request: c.id, From: address(c.r)}, o.ID); err != nil {
+	by := operate.By{Who: c.who, Request: c.id, From: address(c.r)}
+	if plan {
+		p, after, err := a.Engine.PlanCancel(by, o.ID)
+		if err != nil {
+			return err
+		}
+		return a.planned(c, p, after)
+	}
+	if err := a.Engine.Cancel(c.r.Context(), by, o.ID); err != nil {
 		return err
 	}
 	v := a.Views.View()

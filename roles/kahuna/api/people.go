@@ -81,6 +81,11 @@ func (a *API) putPassword(c *call, user model.ID) error {
 	if sent.Value == nil || *sent.Value == "" {
 		return fault.Bad("value", "is required")
 	}
+	if c.native {
+		if done, err := a.planPassword(c, user, *sent.Value); done || err != nil {
+			return err
+		}
+	}
 	if err := a.Sessions.SetPassword(c.r.Context(), c.who, user, *sent.Value); err != nil {
 		return err
 	}

@@ -8,18 +8,26 @@ import (
 
 	"kowabunga/core/access"
 	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/plan"
+	"kowabunga/roles/kahuna/identity"
 	"kowabunga/roles/kahuna/operate"
 )
 
-// plan answers what a request would do. The hash covers all of it, also what the caller may not see.
+// plan answers what a request would do.
 func (a *API) plan(c *call, r operate.Request) error {
-	now := a.Views.View()
 	p, after, err := a.Engine.Plan(r)
 	if err != nil {
 		return err
 	}
+	return a.planned(c, p, after)
+}
+
+// planned answers a plan. Its hash covers all of it, also what the caller may not see. after is the state
+// as it would be.
+func (a *API) planned(c *call, p *plan.Plan, after model.View) error {
+	now := a.Views.View()
 	b := catalogue.AppendString(append(c.buffer[:0], `{"hash":`...), p.Hash)
 	b = append(b, `,"changes":[`...)
 	first := true
@@ -65,6 +73,29 @@ func (a *API) plan(c *call, r operate.Request) error {
 	c.buffer = append(b, '}')
 	c.json(http.StatusOK, c.buffer)
 	return nil
+}
+
+// planPassword answers what setting a password would do, if that is what is asked for.
+func (a *API) planPassword(c *call, user model.ID, value string) (bool, error) {
+	q, err := values(c.r)
+	if err != nil {
+		return false, err
+	}
+	if planned, err := flag(q, "plan"); err != nil || !planned {
+		return false, err
+	}
+	v := a.Views.View()
+	u, ok := model.Find[*model.User](v, user)
+	if !ok {
+		return false, fault.New(fault.NotFound, "there is no user of this id or name")
+	}
+	if err := identity.CheckPassword(value, u); err != nil {
+		return false, err
+	}
+	next := model.Edit(u)
+	next.PasswordHash = u.PasswordHash + "another" // whatever it will be: it is masked
+	return true, a.planned(c, plan.Just(plan.Change{Action: plan.Update, Kind: u.Kind(), ID: u.ID, Name: u.Name,
+		Fields: catalogue.Differences(u.Kind(), u, next), Object: u}), v)
 }
 
 // appendCostChange writes what the project costs before and after; null when the main currency changes, as

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"kowabunga/core/catalogue"
 	"kowabunga/core/model"
+	"kowabunga/roles/kahuna/api/openapi"
 )
 
 // fields of a planned or recorded change, by name: before -> after.
@@ -127,6 +129,77 @@ func TestC11DryRun(t *testing.T) {
 	}
 	if got := w.must("GET", "/api/v2/komputes/m1", ""); got["memory"] != 1073741824.0 {
 		t.Errorf("after all those plans: %v", got)
+	}
+}
+
+// Whatever write is asked for, a plan of it writes nothing and says nothing that only the write may say.
+func TestPlansOfEveryWriteWriteNothing(t *testing.T) {
+	w := newWorld(t)
+	ids := w.topology()
+	w.kompute(ids, "m1")
+	w.services(ids)
+	ids["instance"] = w.must("GET", "/api/v2/instances/m1", "")["id"].(string)
+	ids["kompute"] = w.must("GET", "/api/v2/komputes/m1", "")["id"].(string)
+	gate := make(chan struct{})
+	w.hosts.hold.Store(&gate)
+	defer close(gate)
+	running := w.must("POST", "/api/v2/komputes?project=web&zone=eu-a", strings.Replace(machine, "m1", "m2", 1))["id"].(string)
+	settled := func() uint64 { // nothing but the operation that waits is under way
+		var was uint64
+		for now := w.store.View().Index(); now != was; now = w.store.View().Index() {
+			was = now
+			w.must("GET", "/api/v2/operations/"+running, "")
+		}
+		return was
+	}
+	planned := 0
+	for _, op := range catalogue.Ops() {
+		suffix, served := openapi.Below(op)
+		if !served || op.Method == "GET" {
+			continue
+		}
+		k := catalogue.Of(op.Kind)
+		q := "?plan=true&wait=true"
+		for _, p := range k.Parents {
+			if id := ids[string(p.Kind)]; id != "" {
+				q += "&" + string(p.Kind) + "=" + id
+			}
+		}
+		ref := ids[string(k.Name)]
+		if ref == "" {
+			ref = "nothing"
+		}
+		body := `{"name":"planned","value":"a long and odd pass phrase, 7 words"}`
+		if op.Verb == catalogue.Update && ref != "nothing" {
+			body = w.do("GET", "/api/v2/"+k.Plural+"/"+ref, "").body
+			body = strings.Replace(body, `"description":"`, `"description":"planned`, 1)
+		}
+		if op.Action == "password" {
+			q = "?plan=true"
+		}
+		before := settled()
+		a := w.do(op.Method, "/api/v2/"+k.Plural+strings.Replace(suffix, "{ref}", ref, 1)+q, body)
+		if now := w.store.View().Index(); now != before {
+			t.Errorf("%s wrote something as a plan: %d %s", op.ID, a.status, a.body)
+		}
+		if a.status < 300 {
+			planned++
+			if !strings.HasPrefix(a.body, `{"hash":"sha256:`) || strings.Contains(a.body, `"password":"`) || strings.Contains(a.body, "pass phrase") {
+				t.Errorf("%s: %d %s", op.ID, a.status, a.body)
+			}
+		} else if a.status >= 500 && a.status != 507 {
+			t.Errorf("%s: %d %s", op.ID, a.status, a.body)
+		}
+	}
+	if planned < 30 {
+		t.Errorf("only %d plans came to something", planned)
+	}
+	p := w.must("DELETE", "/api/v2/operations/"+running+"?plan=true", "")
+	if got := changesOf(p); len(got) == 0 || got[0] != "delete adapter m2-private-adapter" {
+		t.Errorf("calling off: %v", got)
+	}
+	if op := w.must("GET", "/api/v2/operations/"+running, ""); op["cancel"] != false {
+		t.Errorf("a plan called off %v", op)
 	}
 }
 

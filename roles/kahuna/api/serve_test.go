@@ -31,6 +31,9 @@ func (e *engine) Do(ctx context.Context, r operate.Request) (operate.Answer, err
 func (e *engine) Plan(operate.Request) (*plan.Plan, model.View, error) {
 	return nil, nil, fault.New(fault.NotFound, "none")
 }
+func (e *engine) PlanCancel(operate.By, model.ID) (*plan.Plan, model.View, error) {
+	return nil, nil, fault.New(fault.NotFound, "none")
+}
 func (e *engine) Answered(_ context.Context, id model.ID) {
 	if e.answered != nil {
 		e.answered(id)

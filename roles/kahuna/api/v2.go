@@ -69,7 +69,7 @@ func (a *API) routeV2(t *table) {
 	}
 	get("/operations", "v2.ListOperations", a.listOperations, "state", "target", "project", "limit", "cursor", "as_of", "as-of")
 	get("/operations/{id}", "v2.ReadOperation", a.readOperation, "wait", "as_of", "as-of")
-	t.add(catalogue.V2, BaseV2+"/operations/{id}", &method{verb: http.MethodDelete, name: "v2.CancelOperation", status: http.StatusAccepted, handle: a.cancelOperation})
+	t.add(catalogue.V2, BaseV2+"/operations/{id}", &method{verb: http.MethodDelete, name: "v2.CancelOperation", status: http.StatusAccepted, query: []string{"plan"}, handle: a.cancelOperation})
 	get("/events", "v2.Events", a.events, "from", "last", "follow")
 	get("/explain/{kind}/{id}", "v2.Explain", a.explain, "why_not")
 	t.add(catalogue.V2, BaseV2+"/explain/placement", &method{verb: http.MethodPost, name: "v2.ExplainPlacement", status: http.StatusOK, handle: a.foresee})
@@ -100,8 +100,11 @@ func (r *resource) query(op *catalogue.Op) []string {
 	case catalogue.Read:
 		out = []string{"as_of", "as-of"}
 	default:
-		if op.Method == http.MethodGet || op.Action == "password" {
+		switch {
+		case op.Method == http.MethodGet:
 			return nil
+		case op.Action == "password":
+			return []string{"plan"}
 		}
 		out = []string{"wait", "plan", "pin"}
 		ops := []*catalogue.Op{op}

@@ -19,6 +19,35 @@ func (e *Engine) Plan(r Request) (p *plan.Plan, after model.View, err error) {
 	return p, after, err
 }
 
+// PlanCancel is what calling an operation off would do. Faults: those of Cancel.
+func (e *Engine) PlanCancel(by By, id model.ID) (p *plan.Plan, after model.View, err error) {
+	err = e.Store.Try(func(d model.Draft) error {
+		after = d
+		if _, err := cancellable(d, by.Who, id); err != nil {
+			return err
+		}
+		op, err := unfinished(d, id)
+		if err != nil {
+			return err
+		}
+		before, ok := model.Fork(d)
+		if !ok {
+			return fault.New(fault.Internal, "this store cannot plan")
+		}
+		if err := op.Apply(d, op.Undone); err != nil {
+			return err
+		}
+		p = plan.Of(plan.Made{Before: before, After: d, Operation: callingOff(op)})
+		return nil
+	})
+	return p, after, err
+}
+
+// callingOff describes the end of an operation as work.
+func callingOff(op *operation.Operation) *operation.Operation {
+	return &operation.Operation{Meta: model.Meta{Name: "call off: " + op.Name}, Project: op.Project}
+}
+
 // plan decides a request in a draft that is not to be committed, lets the work behind it succeed there,
 // and describes what became of the draft. It tells whether the request repeats an
 // earlier one, or waits for one, so that there is nothing to hold against a plan.
@@ -42,7 +71,7 @@ func (e *Engine) plan(d model.Draft, r Request, at moment) (*plan.Plan, bool, er
 		works = op
 	case made.out.Cancel != "":
 		if works, _ = model.Find[*operation.Operation](d, made.out.Cancel); works != nil {
-			op = &operation.Operation{Meta: model.Meta{Name: "call off: " + works.Name}, Project: works.Project}
+			op = callingOff(works)
 			effects = works.Undone
 		}
 	}

@@ -75,29 +75,44 @@ type By struct {
 // Cancel asks for an operation to be called off. Faults: NotFound; Denied; Conflict when it is final or
 // cannot be undone.
 func (e *Engine) Cancel(ctx context.Context, by By, id model.ID) error {
-	who := by.Who
-	v := e.Store.View()
+	if _, err := cancellable(e.Store.View(), by.Who, id); err != nil {
+		return err
+	}
+	return e.cancel(ctx, store.Cause{Actor: by.Who.Name, ActorID: string(by.Who.User), Request: by.Request, From: by.From}, id)
+}
+
+// cancellable finds an operation that the caller may call off. Faults: NotFound; Denied.
+func cancellable(v model.View, who access.Identity, id model.ID) (*operation.Operation, error) {
 	op, ok := model.Find[*operation.Operation](v, id)
 	if !ok || !access.Visible(v, who, op) {
-		return fault.New(fault.NotFound, "there is no operation %s", id)
+		return nil, fault.New(fault.NotFound, "there is no operation %s", id)
 	}
 	if !who.SuperAdmin() && !(op.Project != "" && who.Role == model.RoleProjectAdmin && access.Member(v, who, op.Project)) {
-		return fault.New(fault.Denied, "only projectAdmins of its project may call an operation off")
+		return nil, fault.New(fault.Denied, "only projectAdmins of its project may call an operation off")
 	}
-	return e.cancel(ctx, store.Cause{Actor: who.Name, ActorID: string(who.User), Request: by.Request, From: by.From}, id)
+	return op, nil
+}
+
+// unfinished refuses to call off what has ended, or cannot be undone. Faults: NotFound; Conflict.
+func unfinished(v model.View, id model.ID) (*operation.Operation, error) {
+	op, ok := model.Find[*operation.Operation](v, id)
+	switch {
+	case !ok:
+		return nil, fault.New(fault.NotFound, "there is no operation %s", id)
+	case op.State.Final():
+		return nil, fault.New(fault.Conflict, "operation %s has ended: %s", id, op.State)
+	case op.Forward:
+		return nil, fault.New(fault.Conflict, "operation %s deletes something and cannot be undone", id)
+	}
+	return op, nil
 }
 
 func (e *Engine) cancel(ctx context.Context, cause store.Cause, id model.ID) error {
 	cause.What = "cancel operation"
 	_, err := e.Store.Update(context.WithoutCancel(ctx), cause, func(d model.Draft) error {
-		op, ok := model.Find[*operation.Operation](d, id)
-		switch {
-		case !ok:
-			return fault.New(fault.NotFound, "there is no operation %s", id)
-		case op.State.Final():
-			return fault.New(fault.Conflict, "operation %s has ended: %s", id, op.State)
-		case op.Forward:
-			return fault.New(fault.Conflict, "operation %s deletes something and cannot be undone", id)
+		op, err := unfinished(d, id)
+		if err != nil {
+			return err
 		}
 		op = model.Edit(op)
 		op.Cancel = true

@@ -54,11 +54,13 @@ func listParams(k *catalogue.Kind) []any {
 		sort, asOfParam()}, pageParams()...)
 }
 
+func planParam() Object { return switchParam("plan", "answer what would happen, and change nothing") }
+
 // writeParams are what every write takes.
 func writeParams() []any {
 	return []any{
 		switchParam("wait", "answer when the work has ended"),
-		switchParam("plan", "answer what would happen, and change nothing"),
+		planParam(),
 		param("pin", "hash of a plan: do it only if it still comes to that"),
 		header("Idempotency-Key", "repeats under the same key within a day get the first answer"),
 		header("If-Match", "only if the object has this version (ETag), or, with *, exists; else 412"),
@@ -76,5 +78,4 @@ func plannable(responses Object) {
 	} else {
 		responses["200"] = success("with plan=true: what would happen", "Plan")
 	}
-	responses["412"] = failure("Problem", "application/problem+json")
 }

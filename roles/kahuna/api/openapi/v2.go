@@ -88,6 +88,8 @@ func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
 		params = append(params, asOfParam())
 	case writes:
 		params = append(params, writeParams()...)
+	case op.Action == "password":
+		params = append(params, planParam())
 	}
 	query := op.Query
 	if op.Verb == catalogue.List {
@@ -122,8 +124,12 @@ func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
 	if op.Verb == catalogue.Update && created(k) {
 		responses["201"] = success("created: nothing had this name", k.Schema)
 	}
+	if op.Action == "password" {
+		plannable(responses)
+	}
 	if writes {
 		responses["202"] = success("accepted; work is left", "Operation")
+		responses["412"] = failure("Problem", "application/problem+json")
 		plannable(responses)
 	}
 	return o
@@ -231,7 +237,8 @@ func nativePaths(paths Object) {
 	add("/operations", "GET", "ListOperations", "List operations, oldest first", []any{param("state", "only those in this state"), param("target", "only those about this object, by id"),
 		param("project", "only those of this project, by id"), asOfParam(), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
 	add("/operations/{id}", "GET", "ReadOperation", "Read an operation with its trace", []any{wait, asOfParam()}, "200", "Operation")
-	add("/operations/{id}", "DELETE", "CancelOperation", "Call an operation off", nil, "202", "Operation")
+	add("/operations/{id}", "DELETE", "CancelOperation", "Call an operation off", []any{planParam()}, "202", "Operation")
+	plannable(paths["/operations/{id}"].(Object)["delete"].(Object)["responses"].(Object))
 	add("/events", "GET", "Events", "Follow what happens", []any{fromParam(), lastParam(), followParam(), Object{"name": "Last-Event-ID", "in": "header", "description": "as from; what event sources send when they reconnect", "schema": Object{"type": "string"}}}, "200", "")
 	add("/explain/{kind}/{id}", "GET", "Explain", "Read why an object is as it is", []any{param("why_not", "host, by id or name: also why the machine is not there, as things are now")}, "200", "Explanation")
 	add("/explain/placement", "POST", "ExplainPlacement", "Ask where a machine would go and how many would fit", nil, "200", "Outlook")
