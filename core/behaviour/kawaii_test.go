@@ -261,6 +261,51 @@ func TestAZoneAddedLaterGetsAddressesAndOnceItHasAHostANode(t *testing.T) {
 	}
 }
 
+// A new zone never fails for the sake of a gateway; what it lacks is given when the reason is gone.
+func TestAZoneIsMadeThoughAGatewayFindsNoAddressInIt(t *testing.T) {
+	c := newCloud(t)
+	gw := func(last string) string {
+		return `{"name":"tight","cidr":"10.9.9.0/26","gateway":"10.9.9.1","gw_pool":[{"first":"10.9.9.2","last":"10.9.9.` + last + `"}]}`
+	}
+	c.must("CreateSubnet", map[string]string{"vnetId": "eu-private"}, gw("3"))
+	c.must("CreateProject", nil, `{"name":"shop","teams":[],"regions":["`+string(c.id(model.KindRegion, "eu"))+`"]}`)
+	s, _ := model.Find[*model.Subnet](c.root, c.id(model.KindSubnet, "tight"))
+	s = model.Edit(s)
+	s.Reserved = []model.IPRange{{First: "10.9.9.4", Last: "10.9.9.5"}} // so that no node takes them
+	c.put(s)
+	k := c.kawaii("shop", "eu", `{}`)
+	c.must("CreateZone", map[string]string{"regionId": "eu"}, `{"name":"eu-c"}`)
+	c.host("eu-c", "eu-c-host-1")
+	if k = now(c, k); len(k.VIPs) != 2 {
+		t.Fatalf("%d address pairs", len(k.VIPs))
+	}
+	c.must("UpdateKawaii", map[string]string{"kawaiiId": string(k.ID)}, `{"description":"still works"}`)
+	if !strings.Contains(c.trace.String(), `no free address for zone "eu-c"`) {
+		t.Errorf("the trace does not tell what is missing:\n%s", c.trace)
+	}
+	c.must("UpdateSubnet", map[string]string{"subnetId": "tight"}, gw("5"))
+	c.must("UpdateKawaii", map[string]string{"kawaiiId": string(k.ID)}, `{}`)
+	if k = now(c, k); len(k.VIPs) != 3 || k.VIPs[2].Private != "10.9.9.4" || len(c.nodes(k.ID)) != 3 {
+		t.Errorf("address pairs %+v, %d nodes", k.VIPs, len(c.nodes(k.ID)))
+	}
+}
+
+func BenchmarkGatewayAmongMany(b *testing.B) {
+	c := emptyCloud(b)
+	c.region("eu", 3, 100)
+	for i := range 70 {
+		name := fmt.Sprintf("p%d", i)
+		c.project(name, "eu")
+		c.kawaii(name, "eu", `{}`)
+	}
+	c.project("shop", "eu")
+	b.ResetTimer()
+	for b.Loop() {
+		k := c.kawaii("shop", "eu", `{}`)
+		c.must("DeleteKawaii", map[string]string{"kawaiiId": string(k.ID)}, "")
+	}
+}
+
 func TestNodesMoveOffAHostThatIsDeleted(t *testing.T) {
 	c := newCloud(t)
 	c.project("shop", "eu")
