@@ -3,6 +3,8 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -39,6 +41,21 @@ func (w *world) report(kaktus string) {
 	}
 }
 
+// addresses are transports that connect from as many loopback addresses.
+func (w *world) addresses() func(n int) http.RoundTripper {
+	var all []*http.Transport
+	for i := range 40 {
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 9, byte(i+1))}}
+		all = append(all, &http.Transport{DialContext: dialer.DialContext})
+	}
+	w.t.Cleanup(func() {
+		for _, t := range all {
+			t.CloseIdleConnections()
+		}
+	})
+	return func(n int) http.RoundTripper { return all[n%len(all)] }
+}
+
 // state tells the version of every resource. Operations are not among them: that an answer was delivered
 // is noted there after it went out.
 func (w *world) state() string {
@@ -66,6 +83,6 @@ func rights(t testing.TB) apitest.Rights {
 func TestWireContractIsServed(t *testing.T) {
 	w := newWorld(t)
 	apitest.Walk(t, contract(t), apitest.Target{URL: w.server.URL, Key: masterKey, Transport: w.server.Client().Transport,
-		Rights: rights(t), State: w.state,
+		Rights: rights(t), State: w.state, From: w.addresses(),
 		Connect: func(t *testing.T, _, kaktus string) { w.report(kaktus) }})
 }

@@ -279,7 +279,12 @@ func (w *walk) raw(method, path, key, body string) (int, http.Header, []byte) {
 	case key != "":
 		r.Header.Set("X-API-Key", key)
 	}
-	resp, err := w.api.next.RoundTrip(r)
+	next := w.api.next
+	if key != w.target.Key && w.target.From != nil {
+		w.requests++
+		next = w.target.From(w.requests)
+	}
+	resp, err := next.RoundTrip(r)
 	if err != nil {
 		w.t.Fatal(fmt.Errorf("%s %s: %w", method, path, err))
 	}

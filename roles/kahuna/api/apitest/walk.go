@@ -26,7 +26,10 @@ type Target struct {
 	// Rights makes the walk call everything as everybody as well, and with everything wrong; nil leaves
 	// that out.
 	Rights Rights
-	State  func() string // of all resources, to see that what was refused changed nothing; may be nil
+	// From is a transport that sends the nth request of others than Key's owner from one of many addresses,
+	// as wrong keys are counted by address; nil when they are not.
+	From  func(n int) http.RoundTripper
+	State func() string // of all resources, to see that what was refused changed nothing; may be nil
 }
 
 // walk is one walk through the contract.
@@ -41,6 +44,7 @@ type walk struct {
 	valid     map[string]*valid // the last successful call of each operation
 	who       credentials
 	everybody []string // users that are in no scene
+	requests  int
 }
 
 // Walk calls every operation of the contract that this release has and checks every answer.
