@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kowabunga/core/fault"
+	"kowabunga/roles/cli/client"
 )
 
 // complete asks for completions as a shell does.
@@ -42,6 +43,12 @@ func TestCompletion(t *testing.T) {
 	w.must("region", "create", "with blank", "--domain", "blank.test")
 	w.must("user", "create", "ann", "--email", "ann@eu.test", "--role", "user")
 	w.must("user", "create", "bob", "--email", "bob@eu.test", "--role", "user")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	for _, name := range []string{"robot", "prod"} {
+		if err := (client.Contexts{}).Write(name, client.Context{URL: "https://eu.test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		words []string
 		want  string
@@ -60,6 +67,15 @@ func TestCompletion(t *testing.T) {
 		{[]string{"region", "list", "-o", ""}, "table wide json yaml name"},
 		{[]string{"region", "list", "--sort", "do"}, "domain"},
 		{[]string{"reg"}, "region"},
+		{[]string{"export", "regi"}, "region"},
+		{[]string{"export", "region", "us", "eu-"}, "eu-north eu-south"},
+		{[]string{"context", "use", ""}, "prod robot"},
+		{[]string{"context", "delete", "prod", ""}, "robot"},
+		{[]string{"region", "list", "--context", "r"}, "robot"},
+		{[]string{"audit", "--actor", "b"}, "bob"},
+		{[]string{"top", "h"}, "hosts"},
+		{[]string{"project", "create", "p", "--set", "quotas.m"}, "quotas.memory"},
+		{[]string{"explain", "placement", "--zone", ""}, ""},
 	} {
 		got := w.complete(c.words...)
 		// Shells drop what does not begin with the typed word; cobra leaves that to them for flags.
@@ -294,6 +310,39 @@ func TestWatch(t *testing.T) {
 	want := regexp.MustCompile(`^NAME +DOMAIN +PHASE +ID\nold +old\.test +ready .*\nnew +new\.test +ready .*\nnew +changed\.test +ready .*\nnew +changed\.test +deleted .*\n$`)
 	if got := seen.text.String(); !want.MatchString(got) {
 		t.Errorf("printed\n%s", got)
+	}
+}
+
+// As JSON every line of a watch is an object by itself, in every form what is gone is told.
+func TestWatchForms(t *testing.T) {
+	for form, want := range map[string]string{
+		"json": `^\{[^\n]*"name":"eu"[^\n]*"phase":"ready"[^\n]*\}\n\{[^\n]*"phase":"deleted"[^\n]*\}\n$`,
+		"yaml": `(?s)^---\nid: .*name: eu\n.*phase: ready\n---\n.*phase: deleted\n`,
+		"name": `^region/eu\nregion/eu\n$`,
+	} {
+		w := newWorld(t, shortDir(t))
+		w.must("region", "create", "eu", "--domain", "eu.test")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		next := make(chan struct{}, 1)
+		marks := []string{"eu", "deleted"}
+		if form == "name" {
+			marks[1] = "eu\nregion/eu"
+		}
+		seen := &markedOutput{marks: marks, next: next, found: cancel}
+		root := tree()
+		root.SetArgs(append([]string{"region", "get", "eu", "--watch", "-o", form}, w.credentials()...))
+		root.SetOut(seen)
+		ended := make(chan error, 1)
+		go func() { ended <- root.ExecuteContext(ctx) }()
+		<-next
+		w.must("region", "delete", "eu", "--yes")
+		if err := <-ended; err != nil {
+			t.Errorf("interrupted: %v", err)
+		}
+		if got := seen.text.String(); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("%s printed\n%s", form, got)
+		}
 	}
 }
 

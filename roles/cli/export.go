@@ -169,6 +169,9 @@ func (e *exporter) document(f exported) (json.RawMessage, error) {
 	for i := range f.kind.Fields {
 		field := &f.kind.Fields[i]
 		value := form.Decode(f.o[field.Name])
+		if field.Secret && !e.secrets && !form.Unset(field, value) {
+			fmt.Fprintf(e.c.t.Err, "left out: %s of %s %s; --with-secrets writes it\n", field.Name, f.kind.Name, clean(text(f.o["name"])))
+		}
 		if !field.ReadOnly && (!field.Secret || e.secrets) && (field.Required || !form.Unset(field, value)) {
 			doc.Values[field.Name] = form.Strip(field, value)
 		}

@@ -22,7 +22,7 @@ func (c *call) begun(o *client.Operation) error {
 
 // follow reports the steps of an operation until it is final. It fails as the operation does.
 func (c *call) follow(o *client.Operation) error {
-	p := term.NewProgress(c.t.Err)
+	p := c.t.Progress()
 	r := &report{progress: p, steps: map[int]*shown{}}
 	last, err := c.api.Follow(c.ctx, o.ID, r.look)
 	if err == nil {

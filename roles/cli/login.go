@@ -167,7 +167,7 @@ func (c *call) device() (string, error) {
 	if d.FullURL != "" {
 		fmt.Fprintf(c.t.Err, "or open %s\n\n", clean(d.FullURL))
 	}
-	p := term.NewProgress(c.t.Err)
+	p := c.t.Progress()
 	defer p.Close()
 	step := p.Step("login")
 	step.Say("waiting until it is confirmed")

@@ -30,6 +30,7 @@ type known struct {
 // object is what every object of API v2 says of itself.
 type object struct {
 	ID    string `json:"id"`
+	Kind  string `json:"kind"`
 	Name  string `json:"name"`
 	Phase string `json:"phase"`
 }

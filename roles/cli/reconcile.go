@@ -119,6 +119,8 @@ func (r *reconciler) look(doc *form.Document) (*entry, error) {
 	}
 	e.changes = form.Compare(doc.Kind, e.now, values)
 	switch {
+	case e.id == "" && !can(doc.Kind, catalogue.Create):
+		return nil, fault.Bad("kind", "there is no such %s, and it cannot be made: objects of this kind come and go with others", doc.Kind.Name)
 	case e.id == "":
 		e.result = created
 		if r.looking && doc.Name() != "" {
@@ -241,6 +243,9 @@ func (r *reconciler) send(request client.Request) (string, error) {
 	if len(a.Body) > 0 {
 		if err := a.Decode(request.Op, &o); err != nil {
 			return "", err
+		}
+		if k := catalogue.Of(model.Kind(o.Kind)); k != nil && request.Method == http.MethodPost {
+			r.c.shownOnce(k, a.Body)
 		}
 	}
 	return o.ID, nil

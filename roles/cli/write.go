@@ -259,6 +259,17 @@ func (c *call) write(k *catalogue.Kind, r client.Request, a *asked, values map[s
 	return c.say("%s", drawn.Password)
 }
 
+// shownOnce tells of what the server drew and shows in this answer alone: a password, a key.
+func (c *call) shownOnce(k *catalogue.Kind, body []byte) {
+	var o map[string]json.RawMessage
+	_ = json.Unmarshal(body, &o) // an answer without a body has none
+	for _, name := range []string{"password", "key"} {
+		if _, isField := k.Field(name); !isField && text(o[name]) != "" {
+			fmt.Fprintf(c.t.Err, "The %s of %s %s, shown this once: %s\n", name, k.Name, clean(text(o["name"])), clean(text(o[name])))
+		}
+	}
+}
+
 // rehearse shows a request instead of sending it. Secrets are not shown.
 func (c *call) rehearse(k *catalogue.Kind, r client.Request, values map[string]any) error {
 	shown := map[string]any{}

@@ -18,6 +18,7 @@ type Terminal struct {
 	Out   io.Writer // results
 	Err   io.Writer // progress, prompts, errors
 	Color bool      // colours are wanted on Out
+	mode  string    // what --color says
 }
 
 // ColorFlag is the persistent flag of the command tree: auto, always or never.
@@ -30,7 +31,7 @@ func Of(cmd *cobra.Command) *Terminal {
 		mode = f.Value.String()
 	}
 	out := cmd.OutOrStdout()
-	return &Terminal{In: cmd.InOrStdin(), Out: out, Err: cmd.ErrOrStderr(), Color: Colored(mode, out)}
+	return &Terminal{In: cmd.InOrStdin(), Out: out, Err: cmd.ErrOrStderr(), Color: Colored(mode, out), mode: mode}
 }
 
 // Colored decides about colours on a writer. "always" and "never" are obeyed; otherwise a terminal gets
@@ -43,6 +44,13 @@ func Colored(mode string, w io.Writer) bool {
 		return false
 	}
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && IsTerminal(w)
+}
+
+// Progress reports work on Err, with colours as --color says.
+func (t *Terminal) Progress() *Progress {
+	p := NewProgress(t.Err)
+	p.color = Colored(t.mode, t.Err)
+	return p
 }
 
 // IsTerminal reports whether a reader or writer is a terminal.
