@@ -99,7 +99,9 @@ func ShowSecrets(v model.View, who Identity, o model.Object) bool {
 		return true
 	}
 	switch o.(type) {
-	case *model.Project, *model.IPsec:
+	case *model.Project:
+		return Manages(v, who, o) || Governs(v, who, o)
+	case *model.IPsec:
 		return Manages(v, who, o)
 	}
 	return false

@@ -12,11 +12,18 @@ import (
 // the field.
 //
 // A projectAdmin changes how his project looks and how its machines start, not what it may use, who is
-// in it or what it is called. A user changes his name, description and notifications, and asks for
+// in it or what it is called; an admin of its organization changes that as well, in what is of his
+// organization, and not what organization it is of. A user changes his name, description and notifications, and asks for
 // another address, which is his once he proved to read it; his role is given to him.
 func UpdateAllowed(v model.View, who Identity, old, new model.Object) error {
 	if who.SuperAdmin() {
 		return nil
+	}
+	if err := sameOrganization(old, new); err != nil {
+		return err
+	}
+	if Governs(v, who, old) {
+		return governedUpdate(old, new)
 	}
 	switch new := new.(type) {
 	case *model.Project:
@@ -45,6 +52,12 @@ func userUpdate(old, new *model.User) error {
 	switch {
 	case old.Role != new.Role:
 		return adminField("role", "a role")
+	}
+	return accountState(old, new)
+}
+
+func accountState(old, new *model.User) error {
+	switch {
 	case old.PasswordHash != new.PasswordHash || old.Confirmed != new.Confirmed || old.Disabled != new.Disabled || old.Bot != new.Bot || old.PendingEmail != new.PendingEmail:
 		return adminField("", "the state of an account")
 	}

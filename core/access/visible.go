@@ -82,7 +82,9 @@ func direct(v model.View, who Identity, o model.Object) (yes, settled bool) {
 	case *model.Region, *model.Zone:
 		return true, true
 	case *model.Project:
-		return who.User != "" && teamIn(v, who, o) != "", true
+		return who.User != "" && (teamIn(v, who, o) != "" || leads(v, who, o.Organization)), true
+	case *model.Organization:
+		return within(v, who, o), true
 	case *model.Instance:
 		return Member(v, who, o.Project), true
 	case *model.Kompute:
@@ -106,9 +108,9 @@ func direct(v model.View, who Identity, o model.Object) (yes, settled bool) {
 	case *operation.Operation:
 		return Member(v, who, o.Project), true
 	case *model.Team:
-		return who.User != "" && slices.Contains(o.Users, who.User), true
+		return who.User != "" && (slices.Contains(o.Users, who.User) || leads(v, who, o.Organization)), true
 	case *model.User:
-		return who.User != "" && o.ID == who.User, true
+		return who.User != "" && (o.ID == who.User || leads(v, who, o.Organization)), true
 	case *model.Token:
 		return who.User != "" && o.User == who.User, true
 	case *model.Session:

@@ -21,6 +21,10 @@ func createProject(d model.Draft, r *Request) (Outcome, error) {
 	if err := checkProject(p); err != nil {
 		return Outcome{}, err
 	}
+	belong(d, r, &p.Organization)
+	if err := projectWithin(d, nil, p); err != nil {
+		return Outcome{}, err
+	}
 	if p.BootstrapUser == "" {
 		p.BootstrapUser = r.Config.BootstrapUser
 	}
@@ -82,6 +86,9 @@ func updateProject(d model.Draft, r *Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if err := checkProject(p); err != nil {
+		return Outcome{}, err
+	}
+	if err := projectWithin(d, old, p); err != nil {
 		return Outcome{}, err
 	}
 	if err := d.Put(p); err != nil {

@@ -23,12 +23,19 @@ type realm struct {
 	ids   map[string]model.ID
 	calls []*operation.Call
 	hold  bool // operations begin and do not end
+	who   access.Identity
+}
+
+// caller makes further requests those of a user.
+func (w *realm) caller(name, role string) {
+	w.who = access.Identity{User: w.id(name), Name: name, Role: role}
 }
 
 // newRealm has a region eu with zone eu-a, a host, a pool and private subnets, and the project shop.
 func newRealm(t testing.TB) *realm {
 	t.Helper()
-	w := &realm{t: t, view: tree.New(append(catalogue.Tables(), operation.Table)), ids: map[string]model.ID{}}
+	w := &realm{t: t, view: tree.New(append(catalogue.Tables(), operation.Table)), ids: map[string]model.ID{},
+		who: access.Identity{Name: "master key", Role: model.RoleSuperAdmin}}
 	w.must("eu", "CreateRegion", "", `{"name":"eu","domain":"eu.example"}`)
 	w.must("eu-a", "CreateZone", "regionId=eu", `{"name":"eu-a"}`)
 	w.must("host-1", "CreateAgent", "", `{"name":"host-1","type":"Kaktus"}`)
@@ -55,11 +62,11 @@ func (w *realm) id(name string) model.ID {
 	return model.ID(name)
 }
 
-// try carries out an operation as the master key. Path and query stand in one list, "regionId=eu
+// try carries out an operation as the present caller, at first the master key. Path and query stand in one list, "regionId=eu
 // public=true"; values and the words after $ in the body may be names.
 func (w *realm) try(op, params, body string) (behaviour.Outcome, error) {
 	w.t.Helper()
-	r := &behaviour.Request{Who: access.Identity{Name: "master key", Role: model.RoleSuperAdmin}, Now: time.Unix(1_800_000_000, 0),
+	r := &behaviour.Request{Who: w.who, Now: time.Unix(1_800_000_000, 0),
 		Live: func(model.ID) bool { return true }, Path: map[string]model.ID{}, Query: behaviour.Query{}, Trace: &trace.Trace{}}
 	for _, o := range catalogue.Ops() {
 		if o.ID == op {

@@ -12,9 +12,16 @@ func init() {
 	register(model.KindTeam, catalogue.Delete, "", remove(nil))
 }
 
-func checkTeam(_ model.Draft, _ *Request, o model.Object) error {
-	if err := checkPeopleName(o.Base().Name); err != nil {
+func checkTeam(d model.Draft, r *Request, o model.Object) error {
+	t := o.(*model.Team)
+	if err := checkPeopleName(t.Name); err != nil {
 		return err
 	}
-	return distinct("users", o.(*model.Team).Users)
+	if err := distinct("users", t.Users); err != nil {
+		return err
+	}
+	if r.Target == nil {
+		belong(d, r, &t.Organization)
+	}
+	return teamWithin(d, t)
 }

@@ -38,6 +38,7 @@ func createUser(d model.Draft, r *Request) (Outcome, error) {
 	if err := checkUser(u); err != nil {
 		return Outcome{}, err
 	}
+	belong(d, r, &u.Organization)
 	u.Bot = r.Query.Bool("bot")
 	if r.Hash != "" {
 		if u.Bot {
@@ -56,6 +57,9 @@ func createUser(d model.Draft, r *Request) (Outcome, error) {
 func updateUser(d model.Draft, r *Request) (Outcome, error) {
 	old, u := r.Target.(*model.User), r.Object.(*model.User)
 	if err := checkUser(u); err != nil {
+		return Outcome{}, err
+	}
+	if err := userWithin(d, u); err != nil {
 		return Outcome{}, err
 	}
 	out := Outcome{Object: u.ID}

@@ -10,7 +10,7 @@ import (
 // Kinds are all kinds with a wire form, parents before children.
 var Kinds = []*Kind{
 	&region, &zone, &agentKind, &token, &kaktus, &vnet, &subnet, &adapter, &pool, &template,
-	&volume, &team, &user, &session, &project, &kwarantine, &instance, &kompute,
+	&volume, &organization, &team, &user, &session, &project, &kwarantine, &instance, &kompute,
 	&kiwi, &nfs, &kylo, &record, &kawaii, &ipsec, &konvey, &node,
 }
 

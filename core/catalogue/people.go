@@ -14,6 +14,7 @@ var user = Kind{
 		str("email", bitOwn, func(o *model.User) *string { return &o.Email }, Required, Column, Doc("address for login and mail, unique")),
 		str("role", bitOwn+1, func(o *model.User) *string { return &o.Role }, Required, Column, Enum(model.RoleSuperAdmin, model.RoleProjectAdmin, model.RoleUser), Doc("what he may do in general")),
 		boolean("notifications", bitOwn+2, func(o *model.User) *bool { return &o.Notifications }, Always, Replace, Doc("whether he gets mail about his projects")),
+		within(bitOwn+3, func(o *model.User) *model.ID { return &o.Organization }),
 		boolean("confirmed", -1, func(o *model.User) *bool { return &o.Confirmed }, ReadOnly, Native, Doc("whether the address was proved, or a superAdmin handed over a password; before that nobody logs in")),
 		boolean("disabled", -1, func(o *model.User) *bool { return &o.Disabled }, ReadOnly, Native, Doc("whether the account is shut: no login, no key")),
 		boolean("bot", -1, func(o *model.User) *bool { return &o.Bot }, ReadOnly, Native, Doc("whether it is a program: it has an API key and never a password")),
@@ -43,6 +44,7 @@ var team = Kind{
 	Summary: "A group of users that projects list as members.",
 	Fields: common(func(o *model.Team) *model.Meta { return &o.Meta },
 		list("users", bitOwn, func(o *model.Team) *[]model.ID { return &o.Users }, Required, Ref(model.KindUser), Doc("its users")),
+		within(bitOwn+1, func(o *model.Team) *model.ID { return &o.Organization }),
 	),
 	Ops: crud("Team", "team", "ListTeams", root, readVisible),
 }

@@ -115,9 +115,11 @@ func initTenantTables() {
 	project.Table = model.Table{Kind: model.KindProject, New: func() model.Object { return new(model.Project) },
 		Unique: []model.Index{names},
 		Indexes: []model.Index{indexes("team", func(o *model.Project) []model.ID { return o.Teams }),
+			index("organization", func(o *model.Project) model.ID { return o.Organization }),
 			indexes("region", func(o *model.Project) []model.ID { return o.Regions })},
 		Refs: []model.Ref{{Field: "teams", To: model.KindTeam, IDs: ids(func(o *model.Project) []model.ID { return o.Teams }), OnDelete: model.Restrict},
-			{Field: "regions", To: model.KindRegion, IDs: ids(func(o *model.Project) []model.ID { return o.Regions })}},
+			{Field: "regions", To: model.KindRegion, IDs: ids(func(o *model.Project) []model.ID { return o.Regions })},
+			belongs(func(o *model.Project) *model.ID { return &o.Organization })},
 		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.Project).RootPassword} },
 	}
 	adapter.Table = model.Table{Kind: model.KindAdapter, New: func() model.Object { return new(model.Adapter) },
@@ -185,13 +187,15 @@ func initTenantTables() {
 func initPeopleTables() {
 	user.Table = model.Table{Kind: model.KindUser, New: func() model.Object { return new(model.User) },
 		Unique:  []model.Index{names, key("email", func(o *model.User) []string { return []string{foldEmail(o.Email)} })},
+		Refs:    []model.Ref{belongs(func(o *model.User) *model.ID { return &o.Organization })},
 		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.User).PasswordHash} },
 	}
 	team.Table = model.Table{Kind: model.KindTeam, New: func() model.Object { return new(model.Team) },
 		Unique:  []model.Index{names},
 		Indexes: []model.Index{indexes("user", func(o *model.Team) []model.ID { return o.Users })},
 		Refs: []model.Ref{{Field: "users", To: model.KindUser, IDs: ids(func(o *model.Team) []model.ID { return o.Users }), OnDelete: model.Detach,
-			Drop: func(o model.Object, id model.ID) { t := o.(*model.Team); t.Users = drop(t.Users, id) }}},
+			Drop: func(o model.Object, id model.ID) { t := o.(*model.Team); t.Users = drop(t.Users, id) }},
+			belongs(func(o *model.Team) *model.ID { return &o.Organization })},
 	}
 	token.Table = model.Table{Kind: model.KindToken, New: func() model.Object { return new(model.Token) },
 		Unique: []model.Index{key("agent", func(o *model.Token) []string { return []string{string(o.Agent)} }),

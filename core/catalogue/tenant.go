@@ -40,6 +40,7 @@ var project = Kind{
 		nested("quotas", bitOwn+6, "ProjectResources", func(o *model.Project) *model.Resources { return &o.Quotas }, resourceFields, Always, Replace, Doc("limits; 0 is unlimited")),
 		list("teams", bitOwn+7, func(o *model.Project) *[]model.ID { return &o.Teams }, Required, Ref(model.KindTeam), Doc("teams whose users are its members")),
 		list("regions", bitOwn+8, func(o *model.Project) *[]model.ID { return &o.Regions }, Required, Ref(model.KindRegion), Doc("regions it may use")),
+		within(bitOwn+9, func(o *model.Project) *model.ID { return &o.Organization }),
 		privateSubnets(),
 		vrrpIDs(),
 	),

@@ -31,12 +31,14 @@ type User struct {
 	Disabled      bool   `json:"disabled,omitempty"`
 	Bot           bool   `json:"bot,omitempty"`          // a program: never has a password
 	PendingEmail  string `json:"pendingEmail,omitempty"` // what the address becomes once that is proved
+	Organization  ID     `json:"organization,omitempty"`
 }
 
 // Team is a group of users that projects list.
 type Team struct {
 	Meta
-	Users []ID `json:"users"`
+	Users        []ID `json:"users"`
+	Organization ID   `json:"organization,omitempty"`
 }
 
 // Token is the proof of an agent or of a user's API key. Of an API key only the SHA-256 is kept, found

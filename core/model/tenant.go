@@ -43,6 +43,7 @@ type Project struct {
 	Regions         []ID       `json:"regions"`
 	Gateways        []Gateway  `json:"gateways,omitempty"` // in the order they were given out
 	VRRPIDs         []int64    `json:"vrrpIds,omitempty"`
+	Organization    ID         `json:"organization,omitempty"`
 }
 
 // Adapter is a network card with its addresses, on one subnet.

@@ -65,6 +65,9 @@ func (p Policy) authorize(v model.View, who access.Identity, op *catalogue.Op, p
 	if subject == nil {
 		subject = first // what a creation happens in: a project, or the subnet of one
 	}
+	if governed(v, who, op, target) {
+		return target, nil
+	}
 	return target, p.rule(v, who, op.Access, subject)
 }
 
@@ -101,6 +104,24 @@ func (p Policy) rule(v model.View, who access.Identity, rule access.Rule, subjec
 	return fault.New(fault.Denied, "only a superAdmin can do this")
 }
 
+// governed tells whether an operation is an organization's admin's to call: all about its users, teams
+// and projects but their passwords, which are mailed to who shall have them.
+func governed(v model.View, who access.Identity, op *catalogue.Op, target model.Object) bool {
+	switch op.Kind {
+	case model.KindUser, model.KindTeam, model.KindProject:
+	default:
+		return false
+	}
+	if op.Access != access.Admin && op.Access != access.Self && op.Access != access.Manage && op.Access != access.NewProject ||
+		op.Action == "password" || op.Action == "newPassword" {
+		return false
+	}
+	if op.Verb == catalogue.Create {
+		return access.Heads(v, who) != ""
+	}
+	return target != nil && access.Governs(v, who, target)
+}
+
 // inside tells whether an object lies in the one before it in a path. Kinds that do not lie in each
 // other, such as a project and a region, are independent of each other.
 func inside(o, before model.Object) bool {
@@ -134,7 +155,12 @@ func (p Policy) Check(v model.View, who access.Identity, op *catalogue.Op, path 
 			return err
 		}
 	}
-	if project, ok := s.New.(*model.Project); ok && s.Old == nil && !who.SuperAdmin() && !ownTeam(v, who, project) {
+	if s.Old == nil && s.New != nil {
+		if err := access.CreateAllowed(v, who, s.New); err != nil {
+			return err
+		}
+	}
+	if project, ok := s.New.(*model.Project); ok && s.Old == nil && !who.SuperAdmin() && access.Heads(v, who) == "" && !ownTeam(v, who, project) {
 		return &fault.Error{Code: fault.Denied, Field: "teams", Message: "a projectAdmin can create projects only for a team he is in"}
 	}
 	return p.references(v, who, op, path, s)

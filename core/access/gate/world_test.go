@@ -79,6 +79,7 @@ func newWorld(t testing.TB) *world {
 		put(n, &model.Kompute{Project: project, Zone: zone, Instance: instance})
 		nfs := put(n, &model.NFS{Region: region, Pool: pool})
 		put(n, &model.Kiwi{Region: region})
+		put(n, &model.Organization{})
 		put(n, &model.Kylo{Project: project, Region: region, NFS: nfs, ExportID: 1})
 		put(n, &model.Record{Project: project})
 		kawaii := put(n, &model.Kawaii{Project: project, Region: region})

@@ -10,7 +10,7 @@ func TestCascadeIsOfAPIV2Alone(t *testing.T) {
 	w := newWorld(t)
 	ids := w.topology()
 	w.kompute(ids, "m1")
-	w.shares(ids)
+	w.services(ids)
 	for _, path := range []string{"/api/v1/project/" + ids["project"] + "?cascade=true", "/api/v2/projects/web", "/api/v2/projects/web?cascade=false"} {
 		if a := w.do("DELETE", path, ""); a.status != 409 || !strings.Contains(a.body, "still has") {
 			t.Errorf("%s: %d %s", path, a.status, a.body)

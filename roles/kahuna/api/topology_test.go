@@ -33,6 +33,7 @@ func (w *world) services(ids map[string]string) {
 	}
 	make("outside", "/vnet/"+ids["public"]+"/subnet", `{"name":"outside","cidr":"203.0.113.0/24","gateway":"203.0.113.1"}`)
 	make("kiwi", "/region/"+ids["region"]+"/kiwi", `{"name":"kiwi"}`)
+	w.must("POST", "/api/v2/organizations", `{"name":"acme"}`)
 	make("nfs", "/region/"+ids["region"]+"/nfs?poolId="+ids["pool"], `{"name":"nfs","endpoint":"nfs.eu.test","backends":["192.0.2.1"]}`)
 	in := "/project/" + ids["project"] + "/region/" + ids["region"]
 	make("kylo", in+"/kylo", `{"name":"files"}`)
@@ -56,6 +57,7 @@ func (w *world) shares(ids map[string]string) {
 	make("kiwi", region+"/kiwi", `{"name":"gate"}`)
 	make("nfs", region+"/nfs", `{"name":"nfs","endpoint":"nfs.eu.test","backends":["192.0.2.1"]}`)
 	make("kylo", project+region+"/kylo", `{"name":"files"}`)
+	w.must("POST", "/api/v2/organizations", `{"name":"acme"}`)
 	make("record", project+"/record", `{"name":"www","addresses":["192.0.2.2"]}`)
 }
 

@@ -1,0 +1,16 @@
+package model
+
+// KindOrganization is the kind of boundaries between people.
+const KindOrganization Kind = "organization"
+
+// Organization groups users, teams and projects: its teams have its users alone, its projects list its
+// teams alone. What names no organization is the installation's own.
+type Organization struct {
+	Meta
+	Admins []ID      `json:"admins,omitempty"` // users of it who manage its users, teams and projects
+	Quotas Resources `json:"quotas"`           // that the quotas of its projects share; 0 is unlimited
+}
+
+func (*Organization) Kind() Kind { return KindOrganization }
+
+func (o *Organization) Clone() Object { c := *o; return &c }
