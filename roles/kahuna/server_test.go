@@ -27,7 +27,7 @@ type running struct {
 	stop func()
 }
 
-func start(t *testing.T, dir string) *running {
+func start(t *testing.T, dir string, change ...func(*Config)) *running {
 	t.Helper()
 	var c Config
 	s := c.set()
@@ -35,6 +35,9 @@ func start(t *testing.T, dir string) *running {
 		t.Fatal(err)
 	}
 	c.Dir, c.Listen, c.PlainHTTP = dir, "127.0.0.1:0", true
+	for _, f := range change {
+		f(&c)
+	}
 	if !initialised(&c) {
 		if err := initialise(t.Context(), &c, s, map[string]string{"listen": c.Listen, "plain-http": "true"}); err != nil {
 			t.Fatal(err)

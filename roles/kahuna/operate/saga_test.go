@@ -232,6 +232,10 @@ func (c *cloud) describe() map[model.ID]string {
 	v := c.store.View()
 	for _, kind := range worked {
 		for o := range v.All(kind) {
+			if l, ok := o.(*model.Letter); ok {
+				out[l.ID] = l.Name
+				continue
+			}
 			out[o.Base().ID] = string(catalogueOf(kind).Append(nil, v, o, readAll))
 		}
 	}

@@ -296,7 +296,9 @@ func (c *cloud) build() {
 	c.must("pool", "CreateStoragePool", map[string]string{"regionId": "eu"}, nil, `{"name":"disks","pool":"dir:disks","agents":["`+string(c.ids["agent"])+`"]}`)
 	c.must("image", "CreateTemplate", map[string]string{"poolId": "pool"}, nil, `{"name":"tiny","source":"file:///images/tiny.img"}`)
 	c.must("ganesha", "CreateStorageNFS", map[string]string{"regionId": "eu"}, nil, `{"name":"ganesha","endpoint":"nfs.eu.example","backends":["192.0.2.1"]}`)
-	c.must("shop", "CreateProject", nil, nil, `{"name":"shop","teams":[],"regions":["`+string(c.ids["eu"])+`"],"root_password":"secret-root"}`)
+	c.must("eve", "CreateUser", nil, nil, `{"name":"eve","email":"eve@shop.example","role":"user","notifications":true}`)
+	c.must("crew", "CreateTeam", nil, nil, `{"name":"crew","users":["`+string(c.ids["eve"])+`"]}`)
+	c.must("shop", "CreateProject", nil, nil, `{"name":"shop","teams":["`+string(c.ids["crew"])+`"],"regions":["`+string(c.ids["eu"])+`"],"root_password":"secret-root"}`)
 }
 
 var inShop = map[string]string{"projectId": "shop", "zoneId": "eu-a"}
@@ -311,7 +313,7 @@ func komputeBody(name string) string {
 }
 
 // worked are the kinds that operations work on.
-var worked = []model.Kind{model.KindTemplate, model.KindVolume, model.KindAdapter, model.KindInstance, model.KindKompute, model.KindNFS, model.KindKylo}
+var worked = []model.Kind{model.KindTemplate, model.KindVolume, model.KindAdapter, model.KindInstance, model.KindKompute, model.KindNFS, model.KindKylo, model.KindLetter}
 
 // count is how many objects of each tenant's kind there are.
 func (c *cloud) count() map[model.Kind]int {
