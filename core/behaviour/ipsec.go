@@ -39,7 +39,7 @@ func createIPsec(d model.Draft, r *Request) (Outcome, error) {
 	if t.XFRMID, err = tunnelID(d, k); err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Object: t.ID}, d.Put(t)
+	return Outcome{Object: t.ID, Explain: true}, d.Put(t)
 }
 
 // changeIPsec keeps the key when a change leaves it empty, as everybody sends it who may not see it.

@@ -93,6 +93,10 @@ func TestTunnelsThatCannotBeAreRefused(t *testing.T) {
 		c.refused(fault.Invalid, x.field, x.says, "CreateKawaiiIpSec", map[string]string{"kawaiiId": string(k.ID)}, body)
 	}
 	o := c.must("CreateKawaiiIpSec", map[string]string{"kawaiiId": string(k.ID)}, strings.Replace(tunnel("office", "5.6.7.8", `"pre_shared_key":"s3cret",`), `"phase1_dh`, `"rekey_time":"0","dpd_timeout":"90","phase1_lifetime":"1d","phase1_dh`, 1)).(*model.IPsec)
+	one := c.must("CreateKawaiiIpSec", map[string]string{"kawaiiId": string(k.ID)}, strings.Replace(tunnel("lab", "5.6.7.9", `"pre_shared_key":"s3cret",`), `"phase1_dh`, `"firewall":{"ingress":{"ports":"22"},"egress":{"ports":"25"}},"phase1_dh`, 1)).(*model.IPsec)
+	if len(one.Firewall.Ingress) != 1 || len(one.Firewall.Egress) != 1 {
+		t.Errorf("one rule for a list of it: %+v", one.Firewall)
+	}
 	if o.Rekey != "0" || o.DPDTimeout != "90" || o.Phase1Lifetime != "1d" {
 		t.Errorf("durations as strongSwan writes them: %+v", o)
 	}
