@@ -22,6 +22,8 @@ type Board struct {
 	hosts map[model.ID]*spot
 	loads map[model.ID]load
 	mates map[model.ID]map[*spot]int32 // loads by project and host
+
+	marked []int // rows that say how many mates they have, during a decision
 }
 
 // name is an object of any kind.
@@ -146,22 +148,28 @@ func (b *Board) Choose(v model.View, live func(agent model.ID) bool, r Request, 
 		t = &table{}
 	}
 	if r.Project != "" {
-		b.mark(t, r, true)
-		defer b.mark(t, r, false)
+		b.mark(t, r)
+		defer b.wipe(t)
 	}
 	return t.take(q, tr)
 }
 
-// mark writes the project's machines into the rows of the zone, or wipes them.
-func (b *Board) mark(t *table, r Request, on bool) {
+// mark writes how many machines of the project each row of the zone has.
+func (b *Board) mark(t *table, r Request) {
 	for at, n := range b.mates[r.Project] {
 		if at.row >= 0 && at.zone == r.Zone {
-			if !on {
-				n = 0
-			}
-			t.rows[at.row].mates, t.lean[at.row].mates = n, n
+			t.lean[at.row].mates = n
+			b.marked = append(b.marked, at.row)
 		}
 	}
+}
+
+// wipe takes the marks off again.
+func (b *Board) wipe(t *table) {
+	for _, at := range b.marked {
+		t.lean[at].mates = 0
+	}
+	b.marked = b.marked[:0]
 }
 
 // at is the spot of a host.
@@ -184,7 +192,7 @@ func (b *Board) put(host *model.Kaktus) {
 	s := b.at(host.ID)
 	r := newRow(host)
 	r.room.Taken = s.taken
-	t.add(r)
+	t.add(r, 0)
 	s.zone, s.row = host.Zone, len(t.rows)-1
 }
 

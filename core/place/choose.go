@@ -28,17 +28,17 @@ func Choose(v model.View, live func(agent model.ID) bool, r Request, tr *trace.T
 func count(v model.View, r Request) *table {
 	t := &table{}
 	for host := range model.By[*model.Kaktus](v, "zone", r.Zone) {
-		row := newRow(host)
+		row, mates := newRow(host), int32(0)
 		for l := range loads(v, host.ID) {
 			if l.id == r.Self {
 				continue
 			}
 			row.room.Taken = plus(row.room.Taken, l.shape)
 			if l.project == r.Project && r.Project != "" {
-				row.mates++
+				mates++
 			}
 		}
-		t.add(row)
+		t.add(row, mates)
 	}
 	return t
 }
@@ -161,12 +161,13 @@ func (q *query) why(r *row) lack {
 
 // explain records every host but the chosen one, in order of id.
 func (t *table) explain(q *query, best *row, prices []int64, tr *trace.Trace) {
-	byID := make([]*row, len(t.rows))
-	for i := range t.rows {
-		byID[i] = &t.rows[i]
+	byID := make([]int, len(t.rows))
+	for i := range byID {
+		byID[i] = i
 	}
-	slices.SortFunc(byID, func(a, b *row) int { return cmp.Compare(a.id, b.id) })
-	for _, r := range byID {
+	slices.SortFunc(byID, func(a, b int) int { return cmp.Compare(t.rows[a].id, t.rows[b].id) })
+	for _, at := range byID {
+		r := &t.rows[at]
 		if r == best {
 			continue
 		}
@@ -174,7 +175,7 @@ func (t *table) explain(q *query, best *row, prices []int64, tr *trace.Trace) {
 			tr.Add("host", r.id, trace.Refused, "%s: %s; %s", r.name, l, r.room)
 			continue
 		}
-		tr.Add("host", r.id, trace.Allowed, "%s: %s", r.name, r.rate(q, prices[r.class]))
+		tr.Add("host", r.id, trace.Allowed, "%s: %s", r.name, t.rate(at, q, prices[r.class]))
 	}
 }
 

@@ -20,7 +20,6 @@ type row struct {
 	room   Room
 	tariff tariff
 	class  int32 // of its table: hosts of one tariff are of one
-	mates  int32 // machines of the project that asks
 	ready  bool
 	rests  bool // in maintenance
 	known  bool // its size was reported
@@ -55,8 +54,9 @@ func (a score) better(b score) bool {
 }
 
 // rate scores a host that has the room, at the price the machine has there.
-func (r *row) rate(q *query, price int64) score {
-	return score{price: price, mates: r.mates, load: r.room.load(q.Shape), id: r.id}
+func (t *table) rate(at int, q *query, price int64) score {
+	r := &t.rows[at]
+	return score{price: price, mates: t.lean[at].mates, load: r.room.load(q.Shape), id: r.id}
 }
 
 // lean is what of a row nearly every decision looks at. A large zone's fit into a processor's cache, and
@@ -64,7 +64,7 @@ func (r *row) rate(q *query, price int64) score {
 type lean struct {
 	free, total  model.Shape
 	largest      int64
-	class, mates int32
+	class, mates int32 // mates: machines of the project that asks
 }
 
 // load is that of the row's room.
@@ -82,7 +82,8 @@ type table struct {
 	currencies map[string]int   // hosts that charge in each
 }
 
-func (t *table) add(r row) {
+// add appends a row with so many mates.
+func (t *table) add(r row, mates int32) {
 	if t.currencies == nil {
 		t.currencies, t.classes = map[string]int{}, map[tariff]int32{}
 	}
@@ -93,7 +94,7 @@ func (t *table) add(r row) {
 		t.classify() // most are of hosts that are gone or charge otherwise now
 	}
 	r.class = t.class(r.tariff)
-	t.rows, t.lean = append(t.rows, r), append(t.lean, lean{})
+	t.rows, t.lean = append(t.rows, r), append(t.lean, lean{mates: mates})
 	t.refresh(len(t.rows) - 1)
 }
 
@@ -112,7 +113,7 @@ func (t *table) remove(at int) {
 // refresh brings the lean form of a row up to date.
 func (t *table) refresh(at int) {
 	r := &t.rows[at]
-	t.lean[at] = lean{free: minus(r.room.Total, r.room.Taken), total: r.room.Total, largest: r.room.Largest, class: r.class, mates: r.mates}
+	t.lean[at] = lean{free: minus(r.room.Total, r.room.Taken), total: r.room.Total, largest: r.room.Largest, class: r.class, mates: t.lean[at].mates}
 }
 
 func (t *table) class(of tariff) int32 {
