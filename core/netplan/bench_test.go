@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/model"
@@ -99,6 +100,7 @@ func BenchmarkOneMachine(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(size), "state-bytes")
+	b.ReportMetric(float64(5*time.Millisecond)/(float64(b.Elapsed())/float64(b.N)), "budgets")
 }
 
 func root1(v model.View) model.ID {

@@ -26,6 +26,7 @@ var pairs = []struct {
 	{"Put/1", "Batch/1", "puts/s", "committer beside DB.Batch, 1 writer", 0},
 	{"Put/256", "Batch/256", "puts/s", "committer beside DB.Batch, 256 writers", 0},
 	{"GetBesideBare", "", "ratio", "v1 GET of one beside a bare handler", 0.75},
+	{"OneMachine", "", "budgets", "5 ms beside what one changed machine of 10,000 costs to plan", 1},
 	{"Board/hosts=5000/machines=0", "", "decisions/s", "placements a second, 5,000 empty hosts", 5000},
 	{"Board/hosts=5000/machines=50000", "", "decisions/s", "placements a second, 5,000 hosts, 50,000 machines", 5000},
 	{"Board/hosts=5000/machines=27500", "Board/hosts=5000/machines=0", "decisions/s", "placement half full beside empty", 0.8},

@@ -84,12 +84,19 @@ type process struct {
 // launch starts the program. Its output goes to a file, which is shown when the test fails.
 func launch(t testing.TB, name, log string, env []string, args ...string) *process {
 	t.Helper()
+	return launchIn(t, nil, name, log, env, args...)
+}
+
+// launchIn starts the program through another command, such as one that enters a namespace.
+func launchIn(t testing.TB, through []string, name, log string, env []string, args ...string) *process {
+	t.Helper()
+	argv := append(append(through[:len(through):len(through)], program(t)), args...)
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p := &process{name: name, cmd: exec.Command(program(t), args...), log: log, ended: make(chan struct{})}
+	p := &process{name: name, cmd: exec.Command(argv[0], argv[1:]...), log: log, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LC_ALL=C.UTF-8"}, env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
