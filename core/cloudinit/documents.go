@@ -23,6 +23,7 @@ type Machine struct {
 	Region     string   // name, may be empty
 	Zone       string   // name, may be empty
 	Metadata   Metadata // without a secret the machine gets none of it
+	Windows    bool     // has no use for programs of Linux
 }
 
 // NIC is a network card, found by its MAC.
@@ -125,7 +126,7 @@ func userData(m Machine) config {
 		Hostname: m.Hostname, FQDN: fqdn, Users: []account{}, ManageHosts: true,
 		Growpart: growpart{Mode: "auto", Devices: []string{"/"}}, ResizeRoot: true,
 	}
-	if m.Metadata.Secret != "" {
+	if m.Metadata.Secret != "" && !m.Windows {
 		c.Files = []file{{Path: KwMeta, Permissions: "0755", Content: kwMeta}}
 	}
 	if m.RootHash != "" {

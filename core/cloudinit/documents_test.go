@@ -140,6 +140,27 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
+// The program that reads the metadata is for Linux, and for machines that have a secret.
+func TestProgramOnlyWhereItWorks(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Machine)
+		want   bool
+	}{"linux": {func(*Machine) {}, true}, "windows": {func(m *Machine) { m.Windows = true }, false}, "no secret": {func(m *Machine) { m.Metadata.Secret = "" }, false}} {
+		m := example()
+		c.change(&m)
+		docs, err := Render(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(docs.UserData, "kw-meta"); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+		if got := strings.Contains(docs.MetaData, "kowabunga_"); got != (m.Metadata.Secret != "") {
+			t.Errorf("%s: meta-data: %s", name, docs.MetaData)
+		}
+	}
+}
+
 func TestHostname(t *testing.T) {
 	cases := map[string]string{
 		"web-1":                 "web-1",

@@ -34,7 +34,7 @@ func Seed(v model.View, o *model.Instance, chance Chance, service metadata.Servi
 	}
 	in := cloudinit.Machine{
 		InstanceID: string(o.ID), Hostname: cloudinit.Hostname(o.Name, string(o.ID)), Domain: p.Domain,
-		RootHash: cloudinit.HashPassword(password, chance.Salt), User: p.BootstrapUser,
+		RootHash: cloudinit.HashPassword(password, chance.Salt), User: p.BootstrapUser, Windows: o.OS == "windows",
 	}
 	if p.BootstrapPubkey != "" {
 		in.Keys = []string{p.BootstrapPubkey}
