@@ -181,6 +181,7 @@ type API struct {
 	open      atomic.Int64 // event streams being served
 	resources map[model.Kind]*resource
 	looks     looks
+	auditMost int // records that one page of the audit looks at
 	closing   chan struct{}
 	closed    sync.Once
 }
@@ -197,7 +198,7 @@ func New(c Config) (*API, error) {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	a := &API{Config: c, mux: http.NewServeMux(), prefix: drawPrefix(), streams: defaultEventLimits, closing: make(chan struct{})}
+	a := &API{Config: c, mux: http.NewServeMux(), prefix: drawPrefix(), streams: defaultEventLimits, auditMost: auditMost, closing: make(chan struct{})}
 	a.calls.New = func() any { return new(call) }
 	var err error
 	if a.meter, err = newMeter(c.Metrics); err != nil {

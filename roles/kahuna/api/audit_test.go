@@ -2,13 +2,17 @@ package api_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"kowabunga/core/access"
 	"kowabunga/core/model"
+	"kowabunga/roles/kahuna/api"
 )
 
 func (w *world) audit(query string, headers ...string) []map[string]any {
@@ -151,6 +155,74 @@ func late(at string) string { return strings.Replace(at, "Z", "999Z", 1) }
 // projectsSubnet tells whether a change of a subnet is the one that gave it to the project.
 func projectsSubnet(c map[string]any, ids map[string]string) bool {
 	return c["kind"] != "subnet" || strings.Contains(fmt.Sprint(c["fields"]), ids["project"])
+}
+
+// A page that looks at no more records comes back short, or empty, with where to go on; nothing is lost.
+func TestAuditPagesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.topology()
+	all := w.audit("kind=region&limit=1000")
+	w.api.LimitAudit(3)
+	first := w.must("GET", "/api/v2/audit?kind=region&limit=1000", "")
+	if first["next"] == nil || len(first["items"].([]any)) != 0 {
+		t.Errorf("the first page: %v", first)
+	}
+	if got := w.audit("kind=region&limit=1000"); fmt.Sprint(got) != fmt.Sprint(all) || len(all) == 0 {
+		t.Errorf("%v, want %v", got, all)
+	}
+}
+
+// everybody is whoever a header says; nobody has to be believed in a test.
+type everybody struct{ api.Authenticator }
+
+func (e everybody) Authenticate(r *http.Request) (access.Identity, error) {
+	if r.RemoteAddr == "@" {
+		return access.Identity{Name: "local root", Role: model.RoleSuperAdmin}, nil
+	}
+	return e.Authenticator.Authenticate(r)
+}
+
+// Who has no account is named all the same: local root came through the socket.
+func TestAuditNamesLocalRoot(t *testing.T) {
+	w := newWorld(t, func(c *api.Config) { c.Auth = everybody{c.Auth} })
+	r := httptest.NewRequest("POST", "/api/v2/regions", strings.NewReader(`{"name":"eu"}`))
+	r.RemoteAddr = "@" // what net/http says of unnamed peers of a unix socket
+	answer := httptest.NewRecorder()
+	w.api.ServeHTTP(answer, r)
+	entry := w.audit("kind=region")[0]
+	if answer.Code != 201 || entry["actor"] != "local root" || entry["from"] != "local socket" || entry["actor_id"] != "" {
+		t.Errorf("%d %s: %v", answer.Code, answer.Body, entry)
+	}
+	w.must("DELETE", "/api/v2/regions/eu", "")
+	if entry := w.audit("kind=region")[0]; entry["actor"] != "master key" {
+		t.Errorf("%v", entry)
+	}
+}
+
+// Whoever calls an operation off is named with it.
+func TestAuditTellsWhoCalledOff(t *testing.T) {
+	w := newWorld(t)
+	w.topology()
+	gate := make(chan struct{})
+	w.hosts.hold.Store(&gate)
+	op := w.must("POST", "/api/v2/komputes?project=web&zone=eu-a", machine)["id"].(string)
+	if a := w.do("DELETE", "/api/v2/operations/"+op, "", "X-Request-Id", "off-1"); a.status != 202 {
+		t.Fatal(a.body)
+	}
+	w.hosts.hold.Store(nil)
+	close(gate)
+	w.must("GET", "/api/v2/operations/"+op+"?wait=true", "")
+	entries := w.audit("kind=operation&id=" + op)
+	if len(entries) == 0 {
+		t.Fatal("nothing is told")
+	}
+	last := entries[len(entries)-1]
+	if f := fieldsOf(w.change(last, "operation")); last["what"] != "cancel operation" || last["request"] != "off-1" || last["from"] != "127.0.0.1" || f["cancel"] != "false -> true" {
+		t.Errorf("%v", last)
+	}
+	if f := fieldsOf(w.change(entries[0], "operation")); !strings.HasSuffix(f["state"], "-> cancelled") {
+		t.Errorf("%v", entries[0])
+	}
 }
 
 // A caller sees what happened to what he may know of, also once it is gone; nothing else.

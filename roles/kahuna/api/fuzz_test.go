@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kowabunga/core/catalogue"
+	"kowabunga/roles/kahuna/api"
 )
 
 // FuzzRequests: nothing that a request says may become a 5xx answer, whatever its path, query and body.
@@ -17,6 +18,10 @@ func FuzzRequests(f *testing.F) {
 	f.Add(uint8(1), "/api/v1/region", "", `{"name":"x","domain":1e999}`)
 	f.Add(uint8(1), "/api/v2/komputes", "project=web&zone=eu-a&wait=1", `{"name":"x","memory":1,"vcpus":1,"disk":1}`)
 	f.Add(uint8(0), "/api/v2/regions", "limit=-1&cursor=zz", "")
+	f.Add(uint8(0), "/api/v2/users", "sort=-name,created&filter=role!=user&label=!a&cursor=eyJpIjoiNmIwMDRlM2I0MWFmZTY4MmRjZTg4N2RkIn0", "")
+	f.Add(uint8(0), "/api/v2/audit", "since=-1h&until=9999999d&kind=x&cursor=0", "")
+	f.Add(uint8(0), "/api/v2/regions", "as_of=18446744073709551615&as-of=0", "")
+	f.Add(uint8(3), "/api/v2/regions/new", "plan=true&pin=sha256:x", `{"labels":{"a":1}}`)
 	f.Add(uint8(0), "/api/v2/operations", "state=running&target=x&project=\x00", "")
 	f.Add(uint8(0), "/api/v2/explain/kompute/x", "", "")
 	f.Add(uint8(0), "/api/v2/explain/kompute/x", "why_not=k1", "")
@@ -91,4 +96,19 @@ func (w *world) survives(t *testing.T, method, path, query, body string) {
 	if a.status == 0 {
 		t.Errorf("%s %s was not answered", method, path)
 	}
+}
+
+// FuzzCursor: a cursor that is taken is written as it was read.
+func FuzzCursor(f *testing.F) {
+	f.Add("eyJpIjoiNmIwMDRlM2I0MWFmZTY4MmRjZTg4N2RkIn0")
+	f.Add("eyJzIjoiLW5hbWUiLCJrIjpbeyJ0IjoieCJ9LHsiaSI6NywibiI6MS41fV0sImkiOiI2YjAwNGUzYjQxYWZlNjgyZGNlODg3ZGQifQ")
+	f.Fuzz(func(t *testing.T, text string) {
+		first, err := api.ReadCursor(text)
+		if err != nil || text == "" {
+			return
+		}
+		if again, err := api.ReadCursor(first); err != nil || again != first {
+			t.Errorf("%q is read as %q, that as %q (%v)", text, first, again, err)
+		}
+	})
 }
