@@ -106,7 +106,9 @@ func direct(v model.View, who Identity, o model.Object) (yes, settled bool) {
 	case *model.Kwarantine:
 		return Member(v, who, o.Project), true
 	case *operation.Operation:
-		return Member(v, who, o.Project), true
+		// Whoever has a whole project deleted follows that to its end, member or not, when it is gone.
+		own := o.Target.Kind == model.KindProject && who.User != "" && o.ActorID == who.User
+		return own || Member(v, who, o.Project), true
 	case *model.Team:
 		return who.User != "" && (slices.Contains(o.Users, who.User) || leads(v, who, o.Organization)), true
 	case *model.User:

@@ -8,6 +8,7 @@ import (
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/operation"
 )
 
 // organized is the world with tenant 0 in one organization, whose admin is its plain user, and tenant 1 in
@@ -126,6 +127,22 @@ func TestAdminsOfAnOrganizationManageItsPeopleAndProjects(t *testing.T) {
 	p, _ := w.view.Get(model.KindProject, apart[model.KindProject])
 	if !access.ShowSecrets(w.view, admin, p) {
 		t.Error("writing back a project would empty its secrets")
+	}
+}
+
+// The deletion of a project is followed by who asked for it, though he was no member and it is gone.
+func TestWhoDeletesAProjectFollowsThat(t *testing.T) {
+	w, admin, apart := organized(t)
+	op := &operation.Operation{Project: id(0x999), ActorID: admin.User, Target: operation.Target{Kind: model.KindProject, ID: apart[model.KindProject]}}
+	other := &operation.Operation{Project: id(0x999), ActorID: admin.User, Target: operation.Target{Kind: model.KindVolume}}
+	for _, c := range []struct {
+		who  access.Identity
+		op   *operation.Operation
+		want bool
+	}{{admin, op, true}, {admin, other, false}, {w.who[model.RoleProjectAdmin], op, false}, {w.who["nobody"], op, false}} {
+		if access.Visible(w.view, c.who, c.op) != c.want {
+			t.Errorf("%s of %s to %s: want %v", c.op.Target.Kind, c.op.ActorID, c.who.User, c.want)
+		}
 	}
 }
 

@@ -44,7 +44,10 @@ func TestAnOrganizationRunsItself(t *testing.T) {
 	as("PUT", "/api/v2/users/bo", `{"name":"bo","email":"bo@acme.test","role":"superAdmin"}`, 403)
 	as("POST", "/api/v1/project/"+project+"/record", `{"name":"www","addresses":["192.0.2.1"]}`, 403)
 	as("DELETE", "/api/v2/organizations/acme", "", 403)
-	as("DELETE", "/api/v1/project/"+project, "", 200)
+	as("DELETE", "/api/v2/projects/shop?cascade=true&wait=true", "", 204)
+	if work := as("GET", "/api/v2/operations?target="+project, "", 200); !strings.Contains(work, `"state":"succeeded"`) {
+		t.Errorf("who deleted the project cannot follow that: %s", work)
+	}
 	as("DELETE", "/api/v1/team/"+team, "", 200)
 	as("DELETE", "/api/v1/user/"+user, "", 200)
 }
