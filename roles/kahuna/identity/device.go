@@ -127,18 +127,23 @@ func plain(code string) string {
 
 // DecideDevice lets a program in, or refuses it, in the name of the user whose credentials these are, and
 // tells from which address it asked. Faults: those of Login; Invalid (field "user_code") for a code that
-// no program waits with.
+// no program waits with, and Throttled after too many of those from an address.
 func (a *Accounts) DecideDevice(ctx context.Context, email, password, code, from string, grant bool) (asked string, err error) {
 	u, err := a.verify(ctx, email, password, from)
 	if err != nil {
 		return "", fault.Wrap(err, fault.Internal, "let a program in")
 	}
+	now, net := a.now(), network(from)
+	if _, ok := a.limits.links.take(net, now); !ok {
+		return "", throttled()
+	}
 	a.devices.Lock()
 	defer a.devices.Unlock()
-	d := a.devices.find(plain(code), a.now())
+	d := a.devices.find(plain(code), now)
 	if d == nil {
 		return "", fault.Bad("user_code", "no program waits with this code: it was mistyped, used or is too old")
 	}
+	a.limits.links.refund(net, now)
 	d.state, d.owner = Refused, u
 	if grant {
 		d.state = Granted

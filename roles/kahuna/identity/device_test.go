@@ -13,6 +13,7 @@ import (
 func TestProgramsAreLetIn(t *testing.T) {
 	p := newPlace(t)
 	p.user("eve", model.RoleUser)
+	p.user("bob", model.RoleUser)
 	begin := func() Device {
 		d, err := p.BeginDevice("192.0.2.1:1", "kowabunga/1.0\x1b[31m")
 		if err != nil || len(d.UserCode) != userLength+1 || len(d.DeviceCode) < 40 {
@@ -84,6 +85,12 @@ func TestProgramsAreLetIn(t *testing.T) {
 		t.Error(err)
 	}
 	var err error
+	for range linkBurst + 1 {
+		_, err = p.DecideDevice(t.Context(), "bob@example.org", password, "BBBB-BBBB", "203.0.113.2:1", true)
+	}
+	if !fault.Is(err, fault.Throttled) {
+		t.Errorf("codes are guessed without end: %v", err)
+	}
 	for range deviceBurst + 1 {
 		_, err = p.BeginDevice("203.0.113.1:1", "")
 	}

@@ -28,7 +28,7 @@ func TestLettersAboutMachines(t *testing.T) {
 		name := "web" + p.password
 		project, _ := model.Find[*model.Project](c.store.View(), c.ids["shop"])
 		project = model.Edit(project)
-		project.RootPassword, project.Teams = model.Secret(p.password), []model.ID{c.ids["crew"], c.ids["more"]}
+		project.RootPassword, project.Teams = model.Secret(p.password), []model.ID{c.ids["fans"], c.ids["more"]}
 		put(c, project)
 		before := map[model.ID]bool{}
 		for l := range model.All[*model.Letter](c.store.View()) {

@@ -297,8 +297,8 @@ func (c *cloud) build() {
 	c.must("image", "CreateTemplate", map[string]string{"poolId": "pool"}, nil, `{"name":"tiny","source":"file:///images/tiny.img"}`)
 	c.must("ganesha", "CreateStorageNFS", map[string]string{"regionId": "eu"}, nil, `{"name":"ganesha","endpoint":"nfs.eu.example","backends":["192.0.2.1"]}`)
 	c.must("eve", "CreateUser", nil, nil, `{"name":"eve","email":"eve@shop.example","role":"user","notifications":true}`)
-	c.must("crew", "CreateTeam", nil, nil, `{"name":"crew","users":["`+string(c.ids["eve"])+`"]}`)
-	c.must("shop", "CreateProject", nil, nil, `{"name":"shop","teams":["`+string(c.ids["crew"])+`"],"regions":["`+string(c.ids["eu"])+`"],"root_password":"secret-root"}`)
+	c.must("fans", "CreateTeam", nil, nil, `{"name":"fans","users":["`+string(c.ids["eve"])+`"]}`)
+	c.must("shop", "CreateProject", nil, nil, `{"name":"shop","teams":["`+string(c.ids["fans"])+`"],"regions":["`+string(c.ids["eu"])+`"],"root_password":"secret-root"}`)
 }
 
 var inShop = map[string]string{"projectId": "shop", "zoneId": "eu-a"}
