@@ -208,6 +208,37 @@ func TestPeeringNeedsBothSides(t *testing.T) {
 	}
 }
 
+// Gateways of different projects stand on different segments; only a peering puts one on the other's, under
+// an address of its own, and only with both sides agreed (fault A21).
+func TestA21ProjectsShareNoSegment(t *testing.T) {
+	v := topology.View()
+	owner := map[string]string{} // of a bridge
+	for n := range model.All[*model.Node](v) {
+		z, _ := model.Find[*model.Zone](v, n.Zone)
+		if z.Region != topology.Region || n.Role != "kawaii" {
+			continue
+		}
+		s := gateways(t, v, n.Owner)[string(n.Zone)]
+		for _, l := range s.Interfaces {
+			switch had, taken := owner[l.Bridge]; {
+			case l.Name != wire.Private:
+				continue
+			case taken && had != s.Project:
+				t.Errorf("projects %s and %s are both on %s", had, s.Project, l.Bridge)
+			}
+			owner[l.Bridge] = s.Project
+		}
+		for _, l := range s.Interfaces {
+			if l.Name == wire.Public && l.Address != "" {
+				t.Errorf("node %s has address %s of its own on the public segment", n.Name, l.Address)
+			}
+		}
+	}
+	if len(owner) != 2 {
+		t.Errorf("bridges %v, want one for each project", owner)
+	}
+}
+
 // Nothing panics where sets are empty: regions without zones or public segments, gateways without
 // addresses, balancers without endpoints (fault B22).
 func TestB22EmptySets(t *testing.T) {

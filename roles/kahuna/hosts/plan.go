@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"kowabunga/core/agentproto"
@@ -30,7 +31,11 @@ type change struct {
 type push struct {
 	generation uint64
 	body       []byte
+	problem    string // why it was not handed over
 }
+
+// largest is what a state may have, in bytes, so that the message around it has room.
+const largest = agentproto.MaxMessage - 4096
 
 // changed remembers what a commit changed, for the next pass.
 func (k *Keeper) changed(record store.Record) {
@@ -201,11 +206,12 @@ func (k *Keeper) hand(to held, body []byte) {
 	if bytes.Equal(k.pushed[to].body, body) {
 		return
 	}
-	if len(body) > agentproto.MaxMessage-1024 {
+	generation := k.planned.View().Index()
+	if len(body) > largest {
 		k.log.Error("desired state is larger than a message may be and is not sent", "agent", to.agent, "state", to.name, "bytes", len(body))
+		k.pushed[to] = push{generation, body, fmt.Sprintf("its state has %d bytes, a message may have %d, so that it is not sent; split the region", len(body), largest)}
 		return
 	}
-	generation := k.planned.View().Index()
-	k.pushed[to] = push{generation, body}
+	k.pushed[to] = push{generation: generation, body: body}
 	k.fleet.Push(string(to.agent), agentproto.State{Name: to.name, Generation: generation, Body: body})
 }

@@ -68,6 +68,9 @@ func (k *Keeper) standing(v model.View, of held, node string) agentproto.StateHe
 			}
 		}
 	}
+	if problem := k.pushed[of].problem; problem != "" {
+		s.Problems = append(s.Problems, problem)
+	}
 	if of.name == agentproto.StateServices && s.Online && !runsServices(m) {
 		s.Problems = append(s.Problems, noServices)
 	}
