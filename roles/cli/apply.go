@@ -132,7 +132,7 @@ func (e *entry) paths() []string {
 
 // preview shows what would be done, and tells whether that is anything.
 func (in *applying) preview(c *call, docs []*form.Document) (differs bool, err error) {
-	r := newReconciler(c, true)
+	r := newReconciler(c, true, docs)
 	var entries []*entry
 	for _, doc := range docs {
 		e, err := r.look(doc)
@@ -178,14 +178,14 @@ func (in *applying) preview(c *call, docs []*form.Document) (differs bool, err e
 // begun, unless it shall keep going; nothing is pruned then.
 func (in *applying) apply(c *call, docs []*form.Document) error {
 	if !*in.keepGoing {
-		ahead := newReconciler(c, true)
+		ahead := newReconciler(c, true, docs)
 		for _, doc := range docs {
 			if _, err := ahead.look(doc); err != nil {
 				return at(doc, err)
 			}
 		}
 	}
-	r := newReconciler(c, false)
+	r := newReconciler(c, false, docs)
 	var entries []*entry
 	var failures []error
 	var out []outcome
@@ -196,10 +196,16 @@ func (in *applying) apply(c *call, docs []*form.Document) error {
 		}
 		return c.say("%s", line)
 	}
-	for i, doc := range docs {
+	again := len(docs)
+	for i := 0; i < len(docs); i++ {
+		doc := docs[i]
 		e, err := r.look(doc)
 		if err == nil {
 			err = r.apply(e)
+		}
+		r.passed(doc)
+		if err == nil && len(e.later) > 0 && i < again {
+			docs = append(docs[:len(docs):len(docs)], doc) // once more, when what it refers to is there
 		}
 		if err != nil {
 			failures = append(failures, at(doc, err))

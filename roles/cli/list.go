@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (s *selection) addTo(q url.Values) error {
 type asOf struct{ text *string }
 
 func asOfFlag(cmd *cobra.Command) *asOf {
-	text := cmd.Flags().String("as-of", "", "`WHEN`: how it was then: a time (RFC 3339), how long ago (2h) or an index of the events")
+	text := cmd.Flags().String("as-of", "", "`WHEN`: how it was then: a time (RFC 3339), how long ago (2h, 7d) or an index of the events")
 	_ = cmd.RegisterFlagCompletionFunc("as-of", cobra.NoFileCompletions)
 	return &asOf{text}
 }
@@ -100,10 +101,15 @@ func moment(text string, now time.Time) (string, error) {
 	if _, err := time.Parse(time.RFC3339, text); err == nil {
 		return text, nil
 	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(n)).UTC().Format(time.RFC3339Nano), nil
+		}
+	}
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago).UTC().Format(time.RFC3339Nano), nil
 	}
-	return "", term.Usage(fmt.Errorf("%q is no index, no time such as 2030-01-31T12:00:00Z and no duration such as 2h30m", text))
+	return "", term.Usage(fmt.Errorf("%q is no index, no time such as 2030-01-31T12:00:00Z and no duration such as 2h30m or 7d", text))
 }
 
 func listCommand(k *catalogue.Kind) *cobra.Command {

@@ -15,6 +15,8 @@ func TestMoment(t *testing.T) {
 		"4711":                 "4711",
 		"2030-01-30T00:00:00Z": "2030-01-30T00:00:00Z",
 		"2h30m":                "2030-01-31T09:30:00Z",
+		"7d":                   "2030-01-24T12:00:00Z",
+		"d":                    "",
 		"yesterday":            "",
 		"-2h":                  "",
 		"-5":                   "",
@@ -32,11 +34,19 @@ func TestRanksFollowReferences(t *testing.T) {
 		for i := range k.Parents {
 			before = append(before, k.Parents[i].Kind)
 		}
-		eachRef(k.Fields, func(kind model.Kind) { before = append(before, kind) })
+		eachRef(k.Fields, func(kind model.Kind) {
+			if !mutual(k, kind) {
+				before = append(before, kind)
+			}
+		})
 		for _, kind := range slices.Concat(before, after[k.Name]) {
 			if kind != k.Name && rank(kind) >= rank(k.Name) {
 				t.Errorf("%s comes before %s, which it needs", k.Name, kind)
 			}
 		}
+	}
+	// Members may make adapters only in subnets that their project has by then.
+	if rank(model.KindAdapter) < rank(model.KindProject) || rank(model.KindProject) < rank(model.KindSubnet) {
+		t.Error("a project has to come after the subnets it is given, and before their adapters")
 	}
 }

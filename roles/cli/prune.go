@@ -142,7 +142,7 @@ func (p *pruning) remove(c *call, victims []victim, report func(outcome, string)
 			return []error{&fault.Error{Code: fault.Cancelled, Op: "prune", Message: "nothing was deleted", Err: err}}
 		}
 	}
-	r := newReconciler(c, false)
+	r := newReconciler(c, false, nil)
 	for _, v := range victims {
 		_, err := r.send(client.Request{Op: "delete " + v.String(), Method: http.MethodDelete, Path: pathOf(v.kind, v.id)})
 		if err == nil {

@@ -31,6 +31,8 @@ type entry struct {
 	parents map[model.Kind]string // ids
 	changes []form.Change
 	result  string
+	// later names fields that refer to what a document further down makes.
+	later []string
 }
 
 // reconciler brings documents and objects together. When it looks only, nothing is sent.
@@ -38,11 +40,20 @@ type reconciler struct {
 	c       *call
 	looking bool
 	ids     map[string]string // of references, by kind and word
-	coming  map[string]bool   // objects that do not exist yet but will, by kind and name
+	coming  map[string]bool   // objects that documents are about and that may not exist yet, by kind and name
 }
 
-func newReconciler(c *call, looking bool) *reconciler {
-	return &reconciler{c: c, looking: looking, ids: map[string]string{}, coming: map[string]bool{}}
+func newReconciler(c *call, looking bool, docs []*form.Document) *reconciler {
+	r := &reconciler{c: c, looking: looking, ids: map[string]string{}, coming: map[string]bool{}}
+	for _, doc := range docs {
+		r.coming[string(doc.Kind.Name)+" "+doc.Name()] = true
+	}
+	return r
+}
+
+// passed notes that a document had its turn: what it is about is there by now, or will not come.
+func (r *reconciler) passed(doc *form.Document) {
+	delete(r.coming, string(doc.Kind.Name)+" "+doc.Name())
 }
 
 // comingPrefix marks the id of an object that does not exist yet. No id looks like it.
@@ -53,9 +64,6 @@ const comingPrefix = "new "
 func (r *reconciler) id(e *entry, kind model.Kind, ref, path string) (string, error) {
 	if model.ID(ref).Valid() {
 		return ref, nil
-	}
-	if r.coming[string(kind)+" "+ref] {
-		return comingPrefix + ref, nil
 	}
 	k := catalogue.Of(kind)
 	q := url.Values{"name": {ref}}
@@ -74,14 +82,16 @@ func (r *reconciler) id(e *entry, kind model.Kind, ref, path string) (string, er
 	if err != nil {
 		return "", err
 	}
-	switch len(items) {
-	case 0:
+	switch {
+	case len(items) == 0 && r.coming[string(kind)+" "+ref]:
+		return comingPrefix + ref, nil
+	case len(items) == 0:
 		near := ""
 		if name := r.c.near(k, ref); name != "" && name != ref {
 			near = fmt.Sprintf("; did you mean %q?", name)
 		}
 		return "", fault.Bad(path, "there is no %s %q, or you may not know of it%s", kind, ref, near)
-	case 1:
+	case len(items) == 1:
 		var o object
 		if err := json.Unmarshal(items[0], &o); err != nil {
 			return "", fault.Wrap(err, fault.Internal, "look "+ref+" up")
@@ -110,8 +120,22 @@ func (r *reconciler) look(doc *form.Document) (*entry, error) {
 	values := maps.Clone(doc.Values)
 	resolved := *doc
 	resolved.Values = values
-	if err := resolved.Refs(func(kind model.Kind, ref, path string) (string, error) { return r.id(e, kind, ref, path) }); err != nil {
+	if err := resolved.Refs(func(kind model.Kind, ref, path string) (string, error) {
+		id, err := r.id(e, kind, ref, path)
+		if strings.HasPrefix(id, comingPrefix) && !r.looking {
+			field, _, _ := strings.Cut(path, "[")
+			field, _, _ = strings.Cut(field, ".")
+			e.later = append(e.later, field)
+		}
+		return id, err
+	}); err != nil {
 		return nil, err
+	}
+	for _, name := range e.later {
+		if f, _ := doc.Kind.Field(name); f.Required {
+			return nil, fault.Bad(name, "refers to what is made after it only; make that first")
+		}
+		delete(values, name)
 	}
 	e.doc = &resolved
 	if err := r.find(e); err != nil {
@@ -123,9 +147,6 @@ func (r *reconciler) look(doc *form.Document) (*entry, error) {
 		return nil, fault.Bad("kind", "there is no such %s, and it cannot be made: objects of this kind come and go with others", doc.Kind.Name)
 	case e.id == "":
 		e.result = created
-		if r.looking && doc.Name() != "" {
-			r.coming[string(doc.Kind.Name)+" "+doc.Name()] = true
-		}
 	case len(e.changes) > 0:
 		e.result = changed
 	default:
