@@ -3,6 +3,7 @@ package kahuna
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"net"
 	"os"
@@ -79,6 +80,20 @@ func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.given, nil
+}
+
+// leaf is the certificate in use, nil where there is none (yet).
+func (c *certificates) leaf() *x509.Certificate {
+	if c == nil {
+		return nil
+	}
+	if c.acme != nil {
+		return c.acme.Leaf()
+	}
+	if pair, err := c.get(nil); err == nil && pair != nil {
+		return pair.Leaf
+	}
+	return nil
 }
 
 // authority is the certificate that clients of this server have to trust besides the public ones, DER in

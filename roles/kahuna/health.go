@@ -65,20 +65,22 @@ func answerText(w http.ResponseWriter, status int, text string) {
 type metrics struct {
 	s                                     *Server
 	objects, operations, agents, position *prometheus.Desc
+	certificate                           *prometheus.Desc
 }
 
 func newMetrics(s *Server) *metrics {
 	return &metrics{s: s,
-		objects:    prometheus.NewDesc("kowabunga_objects", "Objects by kind.", []string{"kind"}, nil),
-		operations: prometheus.NewDesc("kowabunga_operations", "Operations by state.", []string{"state"}, nil),
-		agents:     prometheus.NewDesc("kowabunga_agents_connected", "Connected agents by kind.", []string{"kind"}, nil),
-		position:   prometheus.NewDesc("kowabunga_journal_index", "Index of the last commit.", nil, nil),
+		objects:     prometheus.NewDesc("kowabunga_objects", "Objects by kind.", []string{"kind"}, nil),
+		operations:  prometheus.NewDesc("kowabunga_operations", "Operations by state.", []string{"state"}, nil),
+		agents:      prometheus.NewDesc("kowabunga_agents_connected", "Connected agents by kind.", []string{"kind"}, nil),
+		certificate: prometheus.NewDesc("kowabunga_certificate_not_after_seconds", "When the server's certificate ends, seconds since 1970; 0 while there is none.", nil, nil),
+		position:    prometheus.NewDesc("kowabunga_journal_index", "Index of the last commit.", nil, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.objects, m.operations, m.agents, m.position} {
+	for _, d := range []*prometheus.Desc{m.objects, m.operations, m.agents, m.position, m.certificate} {
 		out <- d
 	}
 }
@@ -106,6 +108,13 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	for kind, n := range kinds {
 		out <- prometheus.MustNewConstMetric(m.agents, prometheus.GaugeValue, float64(n), kind)
+	}
+	if m.s.tls != nil && (m.s.cfg.ACME.Name == "" || m.s.ready.Load()) {
+		end := 0.0
+		if leaf := m.s.tls.leaf(); leaf != nil {
+			end = float64(leaf.NotAfter.Unix())
+		}
+		out <- prometheus.MustNewConstMetric(m.certificate, prometheus.GaugeValue, end)
 	}
 	out <- prometheus.MustNewConstMetric(m.position, prometheus.CounterValue, float64(v.Index()))
 }

@@ -3,11 +3,14 @@ package kahuna
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +88,11 @@ func TestPublicName(t *testing.T) {
 	}
 	if got := get(s, "http://other.example.com/healthz"); got.StatusCode != 421 {
 		t.Errorf("%d", got.StatusCode)
+	}
+	w := httptest.NewRecorder()
+	s.health(true).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if end := s.tls.leaf().NotAfter.Unix(); time.Until(time.Unix(end, 0)) < 89*24*time.Hour || !strings.Contains(w.Body.String(), fmt.Sprintf("\nkowabunga_certificate_not_after_seconds %s\n", strconv.FormatFloat(float64(end), 'g', -1, 64))) {
+		t.Errorf("the certificate ends at %d: %s", end, w.Body)
 	}
 	stop()
 	authority.Stop()

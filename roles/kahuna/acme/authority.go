@@ -120,6 +120,17 @@ func (a *Authority) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 	return a.magic.GetCertificate(hello)
 }
 
+// Leaf is the certificate in use, nil while there is none.
+func (a *Authority) Leaf() *x509.Certificate {
+	var latest *x509.Certificate
+	for _, c := range a.cache.AllMatchingCertificates(a.cfg.Name) {
+		if c.Leaf != nil && (latest == nil || c.Leaf.NotAfter.After(latest.NotAfter)) {
+			latest = c.Leaf
+		}
+	}
+	return latest
+}
+
 // Protocol is what the authority's challenge over TLS negotiates (RFC 8737 section 3).
 const Protocol = acmez.ACMETLS1Protocol
 

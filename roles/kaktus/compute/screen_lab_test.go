@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/digitalocean/go-libvirt"
+	"libvirt.org/go/libvirtxml"
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
@@ -189,4 +190,54 @@ func skipInit(v viewer) (byte, error) {
 		return 0, err
 	}
 	return v.r.ReadByte()
+}
+
+// A machine that an earlier release defined and started says so, and has its screen after its next start.
+func TestScreenOfAnOlderMachine(t *testing.T) {
+	b := newBench(t)
+	id, disk := newID(), agentproto.VolumeRef{Pool: b.pool, Volume: newID()}
+	if _, err := b.store.Create(t.Context(), agentproto.VolumeCreate{VolumeRef: disk, Size: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	m := agentproto.Machine{MachineRef: agentproto.MachineRef{Machine: id}, Name: "older", OS: "linux", VCPUs: 1, Memory: 64 << 20,
+		Disks: []agentproto.Disk{{VolumeRef: disk}}, Run: true}
+	if _, err := b.host.Define(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.host.conn.do(t.Context(), "take the screen away", func(lv *libvirt.Libvirt) error {
+		d, err := lookup(lv, id)
+		if err != nil {
+			return err
+		}
+		text, err := lv.DomainGetXMLDesc(d, libvirt.DomainXMLSecure)
+		if err != nil {
+			return err
+		}
+		var older libvirtxml.Domain
+		if err := older.Unmarshal(text); err != nil {
+			return err
+		}
+		older.Devices.Graphics, older.Devices.Videos, older.Devices.Inputs, older.Devices.Audios = nil, nil, nil, nil
+		if text, err = older.Marshal(); err == nil {
+			_, err = lv.DomainDefineXML(text)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.power(id, agentproto.PowerStart, 0)
+	if _, err := b.host.Connect(t.Context(), m.MachineRef); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("before its next start: %v", err)
+	}
+	b.power(id, agentproto.PowerStop, 0)
+	b.power(id, agentproto.PowerStart, 0)
+	ticket, err := b.host.Connect(t.Context(), m.MachineRef)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _, _, err := view("tcp", at(ticket), ticket.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Close()
 }
