@@ -52,6 +52,9 @@ func foreign(v model.View, region model.ID) map[string]string {
 		name(n)
 		for s := range model.By[*model.Subnet](v, "vnet", n.ID) {
 			name(s, s.CIDR, s.Gateway)
+			if p, ok := model.Find[*model.Project](v, s.Project); ok {
+				name(p, p.Domain) // whoever has a subnet here is here
+			}
 			for a := range model.By[*model.Adapter](v, "subnet", s.ID) {
 				name(a, append(a.Addresses, a.MAC)...)
 			}
