@@ -1,8 +1,6 @@
 package access
 
 import (
-	"slices"
-
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 )
@@ -24,18 +22,14 @@ func OrganizationOf(o model.Object) model.ID {
 // Heads is the organization that the caller is an admin of, empty for none. There is at most one: that
 // he belongs to.
 func Heads(v model.View, who Identity) model.ID {
-	if u, ok := model.Find[*model.User](v, who.User); ok && leads(v, who, u.Organization) {
+	if u, ok := model.Find[*model.User](v, who.User); ok && u.Head {
 		return u.Organization
 	}
 	return ""
 }
 
 func leads(v model.View, who Identity, organization model.ID) bool {
-	if who.User == "" || organization == "" {
-		return false
-	}
-	o, ok := model.Find[*model.Organization](v, organization)
-	return ok && slices.Contains(o.Admins, who.User)
+	return organization != "" && Heads(v, who) == organization
 }
 
 // within tells whether the caller belongs to an organization.
@@ -63,8 +57,19 @@ func CreateAllowed(v model.View, who Identity, new model.Object) error {
 	if org := OrganizationOf(new); org != "" && !leads(v, who, org) {
 		return adminField("organization", "what organization something belongs to")
 	}
-	if u, ok := new.(*model.User); ok && u.Role == model.RoleSuperAdmin {
+	if u, ok := new.(*model.User); ok {
+		return ranks(&model.User{}, u)
+	}
+	return nil
+}
+
+// ranks refuses what only superAdmins give: their own role, and who is an admin of an organization.
+func ranks(old, new *model.User) error {
+	switch {
+	case new.Role == model.RoleSuperAdmin:
 		return adminField("role", "who is a superAdmin")
+	case new.Head != old.Head:
+		return adminField("organization_admin", "who is an admin of an organization")
 	}
 	return nil
 }
@@ -75,8 +80,8 @@ func governedUpdate(old, new model.Object) error {
 	if !ok {
 		return nil
 	}
-	if u.Role == model.RoleSuperAdmin {
-		return adminField("role", "who is a superAdmin")
+	if err := ranks(old.(*model.User), u); err != nil {
+		return err
 	}
 	return accountState(old.(*model.User), u)
 }

@@ -52,6 +52,8 @@ func userUpdate(old, new *model.User) error {
 	switch {
 	case old.Role != new.Role:
 		return adminField("role", "a role")
+	case old.Head != new.Head:
+		return adminField("organization_admin", "who is an admin of an organization")
 	}
 	return accountState(old, new)
 }

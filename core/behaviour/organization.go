@@ -18,14 +18,6 @@ func checkOrganization(d model.Draft, _ *Request, o model.Object) error {
 	if err := checkPeopleName(org.Name); err != nil {
 		return err
 	}
-	if err := distinct("admins", org.Admins); err != nil {
-		return err
-	}
-	for _, id := range org.Admins {
-		if u, ok := model.Find[*model.User](d, id); ok && u.Organization != org.ID {
-			return fault.Bad("admins", "user %q does not belong to the organization; set his organization first", u.Name)
-		}
-	}
 	return shareQuotas(d, org, "")
 }
 
@@ -56,12 +48,14 @@ func teamWithin(v model.View, t *model.Team) error {
 	return nil
 }
 
-// userWithin keeps a user's teams and what he is an admin of in his organization.
-func userWithin(v model.View, u *model.User) error {
-	for org := range model.By[*model.Organization](v, "admin", u.ID) {
-		if org.ID != u.Organization {
-			return fault.Bad("organization", "he is an admin of organization %q; take him from its admins first", org.Name)
-		}
+// userWithin keeps a user's teams in his organization. An admin of one does not become that of another
+// by moving. old is what is stored, empty at first.
+func userWithin(v model.View, old, u *model.User) error {
+	if u.Head && u.Organization == "" {
+		return fault.Bad("organization_admin", "a user who belongs to no organization cannot be an admin of one")
+	}
+	if u.Head && old.Head && u.Organization != old.Organization {
+		return fault.Bad("organization_admin", "he is an admin of the organization that he leaves; send false, and make him one of the other afterwards")
 	}
 	if u.Role == model.RoleSuperAdmin {
 		return nil

@@ -11,8 +11,7 @@ import (
 func acme(t *testing.T) *realm {
 	w := newRealm(t)
 	w.must("acme", "CreateOrganization", "", `{"name":"acme","quotas":{"vcpus":10}}`)
-	w.must("ann", "CreateUser", "", `{"name":"ann","email":"ann@acme.example","role":"user","organization":"$acme"}`)
-	w.must("", "UpdateOrganization", "organizationId=acme", `{"name":"acme","admins":["$ann"]}`)
+	w.must("ann", "CreateUser", "", `{"name":"ann","email":"ann@acme.example","role":"user","organization":"$acme","organization_admin":true}`)
 	w.must("team", "CreateTeam", "", `{"name":"team","users":["$ann"],"organization":"$acme"}`)
 	w.must("web", "CreateProject", "", `{"name":"web","teams":["$team"],"regions":[],"organization":"$acme","quotas":{"vcpus":6}}`)
 	w.must("bob", "CreateUser", "", `{"name":"bob","email":"bob@example.org","role":"user"}`)
@@ -28,9 +27,12 @@ func TestNothingReachesOutOfAnOrganization(t *testing.T) {
 	w.refused(fault.Invalid, "teams", `team "others" does not belong`, "UpdateProject", "projectId=web", `{"name":"web","teams":["$team","$others"],"regions":[]}`)
 	w.refused(fault.Invalid, "teams", `team "team" does not belong`, "UpdateProject", "projectId=shop", `{"name":"shop","domain":"shop.example","teams":["$team"],"regions":["$eu"]}`)
 	w.refused(fault.Invalid, "organization", `project "web" lists the team`, "UpdateTeam", "teamId=team", `{"name":"team","users":[],"organization":""}`)
-	w.refused(fault.Invalid, "organization", `admin of organization "acme"`, "UpdateUser", "userId=ann", `{"name":"ann","email":"ann@acme.example","role":"user","organization":""}`)
+	w.must("other", "CreateOrganization", "", `{"name":"other"}`)
+	w.refused(fault.Invalid, "organization_admin", `that he leaves`, "UpdateUser", "userId=ann", `{"name":"ann","email":"ann@acme.example","role":"user","organization":"$other"}`)
+	w.refused(fault.Invalid, "organization_admin", `no organization`, "UpdateUser", "userId=ann", `{"name":"ann","email":"ann@acme.example","role":"user","organization":""}`)
+	w.refused(fault.Invalid, "organization_admin", `no organization`, "UpdateUser", "userId=bob", `{"name":"bob","email":"bob@example.org","role":"user","organization_admin":true}`)
+	w.refused(fault.Invalid, "organization", `in team "team"`, "UpdateUser", "userId=ann", `{"name":"ann","email":"ann@acme.example","role":"user","organization":"$other","organization_admin":false}`)
 	w.refused(fault.Invalid, "organization", `in team "others"`, "UpdateUser", "userId=bob", `{"name":"bob","email":"bob@example.org","role":"user","organization":"$acme"}`)
-	w.refused(fault.Invalid, "admins", `user "bob" does not belong`, "UpdateOrganization", "organizationId=acme", `{"name":"acme","admins":["$bob"]}`)
 	// A superAdmin is at home everywhere, as long as he is one.
 	w.must("", "UpdateTeam", "teamId=team", `{"name":"team","users":["$ann","$root"]}`)
 	w.refused(fault.Invalid, "organization", `in team "team"`, "UpdateUser", "userId=root", `{"name":"root","email":"root@example.org","role":"user"}`)
@@ -39,9 +41,6 @@ func TestNothingReachesOutOfAnOrganization(t *testing.T) {
 	w.must("", "DeleteProject", "projectId=web", "")
 	w.must("", "DeleteTeam", "teamId=team", "")
 	w.must("", "DeleteUser", "userId=ann", "")
-	if o := get[*model.Organization](w, "acme"); len(o.Admins) != 0 {
-		t.Errorf("its admins are %v", o.Admins)
-	}
 	w.must("", "DeleteOrganization", "organizationId=acme", "")
 }
 

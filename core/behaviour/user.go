@@ -39,6 +39,9 @@ func createUser(d model.Draft, r *Request) (Outcome, error) {
 		return Outcome{}, err
 	}
 	belong(d, r, &u.Organization)
+	if err := userWithin(d, &model.User{}, u); err != nil {
+		return Outcome{}, err
+	}
 	u.Bot = r.Query.Bool("bot")
 	if r.Hash != "" {
 		if u.Bot {
@@ -59,7 +62,7 @@ func updateUser(d model.Draft, r *Request) (Outcome, error) {
 	if err := checkUser(u); err != nil {
 		return Outcome{}, err
 	}
-	if err := userWithin(d, u); err != nil {
+	if err := userWithin(d, old, u); err != nil {
 		return Outcome{}, err
 	}
 	out := Outcome{Object: u.ID}

@@ -15,6 +15,7 @@ var user = Kind{
 		str("role", bitOwn+1, func(o *model.User) *string { return &o.Role }, Required, Column, Enum(model.RoleSuperAdmin, model.RoleProjectAdmin, model.RoleUser), Doc("what he may do in general")),
 		boolean("notifications", bitOwn+2, func(o *model.User) *bool { return &o.Notifications }, Always, Replace, Doc("whether he gets mail about his projects")),
 		within(bitOwn+3, func(o *model.User) *model.ID { return &o.Organization }),
+		boolean("organization_admin", bitOwn+4, func(o *model.User) *bool { return &o.Head }, Native, Doc("whether he manages the users, teams and projects of his organization")),
 		boolean("confirmed", -1, func(o *model.User) *bool { return &o.Confirmed }, ReadOnly, Native, Doc("whether the address was proved, or a superAdmin handed over a password; before that nobody logs in")),
 		boolean("disabled", -1, func(o *model.User) *bool { return &o.Disabled }, ReadOnly, Native, Doc("whether the account is shut: no login, no key")),
 		boolean("bot", -1, func(o *model.User) *bool { return &o.Bot }, ReadOnly, Native, Doc("whether it is a program: it has an API key and never a password")),

@@ -187,6 +187,7 @@ func initTenantTables() {
 func initPeopleTables() {
 	user.Table = model.Table{Kind: model.KindUser, New: func() model.Object { return new(model.User) },
 		Unique:  []model.Index{names, key("email", func(o *model.User) []string { return []string{foldEmail(o.Email)} })},
+		Indexes: []model.Index{index("organization", func(o *model.User) model.ID { return o.Organization })},
 		Refs:    []model.Ref{belongs(func(o *model.User) *model.ID { return &o.Organization })},
 		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.User).PasswordHash} },
 	}

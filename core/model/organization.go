@@ -4,11 +4,11 @@ package model
 const KindOrganization Kind = "organization"
 
 // Organization groups users, teams and projects: its teams have its users alone, its projects list its
-// teams alone. What names no organization is the installation's own.
+// teams alone. What names no organization is the installation's own. Its admins are the users of it that
+// are marked as such.
 type Organization struct {
 	Meta
-	Admins []ID      `json:"admins,omitempty"` // users of it who manage its users, teams and projects
-	Quotas Resources `json:"quotas"`           // that the quotas of its projects share; 0 is unlimited
+	Quotas Resources `json:"quotas"` // that the quotas of its projects share; 0 is unlimited
 }
 
 func (*Organization) Kind() Kind { return KindOrganization }

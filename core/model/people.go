@@ -32,6 +32,7 @@ type User struct {
 	Bot           bool   `json:"bot,omitempty"`          // a program: never has a password
 	PendingEmail  string `json:"pendingEmail,omitempty"` // what the address becomes once that is proved
 	Organization  ID     `json:"organization,omitempty"`
+	Head          bool   `json:"head,omitempty"` // manages the users, teams and projects of his organization
 }
 
 // Team is a group of users that projects list.

@@ -5,7 +5,6 @@ import (
 
 	"kowabunga/core/access"
 	"kowabunga/core/access/gate"
-	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
@@ -20,19 +19,11 @@ func organized(t *testing.T) (*world, access.Identity, map[model.Kind]model.ID) 
 	admin := w.who[model.RoleUser]
 	w.view = w.with(t, func(d model.Draft) error {
 		for n, org := range w.ids[model.KindOrganization] {
-			if n == 0 {
-				o, _ := model.Find[*model.Organization](d, org)
-				o = model.Edit(o)
-				o.Admins = []model.ID{admin.User}
-				if err := d.Put(o); err != nil {
-					return err
-				}
-			}
 			team, _ := model.Find[*model.Team](d, w.ids[model.KindTeam][n])
 			for _, u := range team.Users {
 				user, _ := model.Find[*model.User](d, u)
 				user = model.Edit(user)
-				user.Organization = org
+				user.Organization, user.Head = org, u == admin.User
 				if err := d.Put(user); err != nil {
 					return err
 				}
@@ -160,6 +151,7 @@ func TestAdminsOfAnOrganizationStayInIt(t *testing.T) {
 	check("a user of his", "CreateUser", nil, &model.User{Role: model.RoleProjectAdmin, Organization: ours}, "")
 	check("a user of nobody named", "CreateUser", nil, &model.User{Role: model.RoleUser}, "")
 	check("a user of theirs", "CreateUser", nil, &model.User{Role: model.RoleUser, Organization: theirs}, "organization")
+	check("another admin", "CreateUser", nil, &model.User{Role: model.RoleUser, Organization: ours, Head: true}, "organization_admin")
 	check("a superAdmin", "CreateUser", nil, &model.User{Role: model.RoleSuperAdmin, Organization: ours}, "role")
 	check("a team of his", "CreateTeam", nil, &model.Team{Organization: ours, Users: []model.ID{apart[model.KindUser]}}, "")
 	check("a team with one of theirs", "CreateTeam", nil, &model.Team{Organization: ours, Users: []model.ID{w.ids[model.KindUser][1]}}, "users")
@@ -183,6 +175,7 @@ func TestAdminsOfAnOrganizationStayInIt(t *testing.T) {
 		{"a project's organization", "UpdateProject", model.KindProject, func(o model.Object) { o.(*model.Project).Organization = "" }, "organization"},
 		{"a role", "UpdateUser", model.KindUser, func(o model.Object) { o.(*model.User).Role = model.RoleProjectAdmin }, ""},
 		{"the highest role", "UpdateUser", model.KindUser, func(o model.Object) { o.(*model.User).Role = model.RoleSuperAdmin }, "role"},
+		{"who is an admin", "UpdateUser", model.KindUser, func(o model.Object) { o.(*model.User).Head = true }, "organization_admin"},
 		{"a user's organization", "UpdateUser", model.KindUser, func(o model.Object) { o.(*model.User).Organization = theirs }, "organization"},
 		{"a team's organization", "UpdateTeam", model.KindTeam, func(o model.Object) { o.(*model.Team).Organization = "" }, "organization"},
 	} {
@@ -208,8 +201,5 @@ func TestNobodyHeadsTheInstallation(t *testing.T) {
 				t.Errorf("%s governs a %s", name, kind)
 			}
 		}
-	}
-	if _, ok := catalogue.Of(model.KindOrganization).Field("admins"); !ok {
-		t.Error("an organization has no admins")
 	}
 }

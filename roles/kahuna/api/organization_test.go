@@ -10,8 +10,10 @@ func TestAnOrganizationRunsItself(t *testing.T) {
 	w := newWorld(t)
 	ids := w.topology()
 	org := w.must("POST", "/api/v2/organizations", `{"name":"acme","quotas":{"vcpus":8}}`)["id"].(string)
-	head := w.must("POST", "/api/v2/users", `{"name":"head","email":"head@acme.test","role":"user","organization":"`+org+`"}`)["id"].(string)
-	w.must("PUT", "/api/v2/organizations/acme", `{"name":"acme","admins":["`+head+`"]}`)
+	head := w.must("POST", "/api/v2/users", `{"name":"head","email":"head@acme.test","role":"user","organization":"`+org+`","organization_admin":true}`)["id"].(string)
+	if admins := w.must("GET", "/api/v2/organizations/acme", "")["admins"].([]any); len(admins) != 1 || admins[0] != head {
+		t.Errorf("its admins are %v", admins)
+	}
 	key := w.key(head)
 	as := func(method, path, body string, status int) string {
 		t.Helper()
