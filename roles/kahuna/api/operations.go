@@ -129,7 +129,7 @@ func concealed(v model.View, who access.Identity, subject model.ID) bool {
 }
 
 // listOperations answers a page of operations in order of id, which is order of time; state, target
-// (an id) and project (an id) narrow it.
+// (an id) and project (an id or a name) narrow it.
 func (a *API) listOperations(c *call) error {
 	q, err := values(c.r)
 	if err != nil {
@@ -150,6 +150,13 @@ func (a *API) listOperations(c *call) error {
 		return err
 	}
 	v := s.state
+	if ref := want["project"]; ref != "" && !model.ID(ref).Valid() {
+		o, err := a.resources[model.KindProject].lookup(s, c, ref, nil)
+		if err != nil {
+			return err
+		}
+		want["project"] = string(o.Base().ID)
+	}
 	objects := v.All(operation.Kind)
 	for _, index := range []string{"target", "project", "state"} {
 		if want[index] != "" {

@@ -30,12 +30,7 @@ type narrowing struct {
 }
 
 func (a *API) newResource(k *catalogue.Kind) *resource {
-	r := &resource{api: a, kind: k}
-	probe := k.Table.New()
-	probe.Base().Name = "probe"
-	for _, x := range k.Table.Unique {
-		r.named = r.named || x.Name == "name" && slices.Equal(x.Keys(probe), []string{"probe"})
-	}
+	r := &resource{api: a, kind: k, named: k.OneByName()}
 	for i := range k.Parents {
 		n := narrowing{kind: k.Parents[i].Kind, of: k.Parents[i].Of}
 		for _, x := range k.Table.Indexes {

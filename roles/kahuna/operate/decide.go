@@ -123,13 +123,18 @@ func decode(d model.Draft, r Request, policy gate.Policy, target model.Object) (
 		version = catalogue.V1
 	}
 	var object, old model.Object
-	var err error
+	body, err := r.Body, error(nil)
+	if !r.V1 && len(body) > 0 {
+		if body, err = kind.WithIDs(body, names(d, r)); err != nil {
+			return nil, err
+		}
+	}
 	switch r.Op.Verb {
 	case catalogue.Create:
-		object, err = kind.Decode(version, nil, r.Body)
+		object, err = kind.Decode(version, nil, body)
 	case catalogue.Update:
 		old = target
-		object, err = kind.Decode(version, old, r.Body)
+		object, err = kind.Decode(version, old, body)
 	}
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"kowabunga/core/access"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
@@ -79,4 +80,32 @@ func (m Match) check(o model.Object) error {
 		return nil
 	}
 	return &fault.Error{Code: fault.Conflict, Message: text, Err: ErrChanged}
+}
+
+// names finds the objects that a body names instead of giving their ids, among those the caller may know
+// of. Faults: Invalid, in the words that an unknown id is refused with.
+func names(v model.View, r Request) func(kind model.Kind, name string) (model.ID, error) {
+	return func(kind model.Kind, name string) (id model.ID, err error) {
+		k := catalogue.Of(kind)
+		scope := access.NewScope(v, r.Who)
+		if k.OneByName() {
+			if o, ok := v.One(kind, "name", name); ok && scope.Visible(o) {
+				return o.Base().ID, nil
+			}
+			return "", fault.New(fault.Invalid, "no such %s", kind)
+		}
+		for o := range v.All(kind) {
+			if o.Base().Name != name || !scope.Visible(o) {
+				continue
+			}
+			if id != "" {
+				return "", fault.New(fault.Invalid, "several objects of kind %s have this name; use the id", kind)
+			}
+			id = o.Base().ID
+		}
+		if id == "" {
+			return "", fault.New(fault.Invalid, "no such %s", kind)
+		}
+		return id, nil
+	}
 }

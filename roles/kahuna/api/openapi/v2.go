@@ -27,7 +27,7 @@ func Below(op *catalogue.Op) (suffix string, served bool) {
 func V2(about About) Object {
 	doc := document(about, "Kowabunga API v2", "The native API: whole objects in lists, pages, ids or names, operations, events. "+
 		"A write answers 202 with its operation while work is left, unless ?wait=true. "+
-		"PUT by name creates or updates. ?plan=true answers what a write would do. Unknown query parameters are refused. "+
+		"Bodies may name other objects instead of giving their ids. PUT by name creates or updates. ?plan=true answers what a write would do. Unknown query parameters are refused. "+
 		"Every kind is also served under its name in the singular, e.g. /agent/{ref}/token.", "/api/v2")
 	schemas := schemasOf(catalogue.V2)
 	nativeSchemas(schemas)
@@ -235,7 +235,7 @@ func nativePaths(paths Object) {
 	}
 	wait := Object{"name": "wait", "in": "query", "description": "answer when it has ended", "schema": Object{"type": "boolean", "default": false}}
 	add("/operations", "GET", "ListOperations", "List operations, oldest first", []any{param("state", "only those in this state"), param("target", "only those about this object, by id"),
-		param("project", "only those of this project, by id"), asOfParam(), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
+		param("project", "only those of this project, by id or name"), asOfParam(), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
 	add("/operations/{id}", "GET", "ReadOperation", "Read an operation with its trace", []any{wait, asOfParam()}, "200", "Operation")
 	add("/operations/{id}", "DELETE", "CancelOperation", "Call an operation off", []any{planParam()}, "202", "Operation")
 	plannable(paths["/operations/{id}"].(Object)["delete"].(Object)["responses"].(Object))
