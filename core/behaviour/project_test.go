@@ -3,9 +3,11 @@ package behaviour_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"kowabunga/core/agentproto"
+	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
@@ -48,6 +50,10 @@ func TestProjectsHaveASubnetOfUsersInEachRegion(t *testing.T) {
 	w.must("", "UpdateProject", "projectId=shop", with)
 	if got := w.subnets("shop"); got[us] != "10.2.1.0/26" || got[eu] != "10.1.0.0/26" {
 		t.Errorf("shop has %v", got)
+	}
+	shown := string(catalogue.Of(model.KindProject).Append(nil, w.view, get[*model.Project](w, "shop"), catalogue.Reader{Version: catalogue.V1}))
+	if !strings.Contains(shown, `"private_subnets":[{"key":"us","value":"`+string(w.id("us-1"))+`"},{"key":"eu","value":"`+string(w.id("lan-1"))+`"}]`) {
+		t.Errorf("not in the order of the regions: %s", shown)
 	}
 	gateways := get[*model.Project](w, "shop").Gateways
 	if len(gateways) != 2 || gateways[1].Zone != w.id("us-a") || gateways[1].Address != "10.2.1.2" {

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,27 @@ func TestCascadeIsOfAPIV2Alone(t *testing.T) {
 	// Only a superAdmin deletes projects, with all in them or without.
 	if a := w.do("DELETE", "/api/v2/projects/web?cascade=true", "", "X-API-Key", w.key(ids["user"])); a.status != 403 {
 		t.Errorf("a projectAdmin: %d %s", a.status, a.body)
+	}
+	// What would go can be seen beforehand, and nothing goes by looking.
+	plan := w.must("DELETE", "/api/v2/projects/web?cascade=true&plan=true", "")
+	var steps, gone []string
+	for _, s := range plan["operation"].(map[string]any)["steps"].([]any) {
+		steps = append(steps, s.(string))
+	}
+	for _, c := range plan["changes"].([]any) {
+		if c := c.(map[string]any); c["action"] == "delete" {
+			gone = append(gone, c["kind"].(string))
+		}
+	}
+	for _, want := range []string{"remove machine of m1", "delete disk m1-os", "delete share files"} {
+		if !slices.Contains(steps, want) {
+			t.Errorf("the plan lacks the step %q: %q", want, steps)
+		}
+	}
+	for _, want := range []string{"project", "kompute", "instance", "volume", "kylo", "record", "kawaii", "ipsec", "konvey", "node", "adapter"} {
+		if !slices.Contains(gone, want) {
+			t.Errorf("the plan deletes no %s: %v", want, gone)
+		}
 	}
 	if a := w.do("DELETE", "/api/v2/projects/web?cascade=true&wait=true", ""); a.status != 204 {
 		t.Fatalf("cascade: %d %s", a.status, a.body)
