@@ -10,9 +10,9 @@ import (
 	"kowabunga/core/model"
 )
 
-// A26: figures name projects, machines and addresses; they are for superAdmins, and for this machine on a
+// Figures name projects, machines and addresses; they are for superAdmins, and for this machine on a
 // listener of its own.
-func TestMetricsAreForSuperAdmins(t *testing.T) {
+func TestA26MetricsAreForSuperAdmins(t *testing.T) {
 	r, _, _ := made(t)
 	key := func(name, role string) string {
 		var o struct {

@@ -227,17 +227,44 @@ func TestMachineLifeWithTheOfficialSDK(t *testing.T) {
 	}
 }
 
-// Replacing an agent's key ends its session at once.
-func TestRevocationDisconnects(t *testing.T) {
+// Replacing an agent's key, revoking it and deleting the agent end its session at once.
+func TestA25RevocationDisconnects(t *testing.T) {
 	r := start(t, t.TempDir())
-	_, _, agent, _ := r.host("eu")
-	if !r.s.fleet.Live().Online(string(agent)) {
-		t.Fatal("the agent is not connected")
+	gone := func(agent model.ID) {
+		t.Helper()
+		r.until("the agent is gone", func() bool { return !r.s.fleet.Live().Online(string(agent)) })
 	}
-	if status := r.ask("PATCH", "/api/v2/agent/"+string(agent)+"/token", "", nil); status != 200 {
+	_, _, replaced, _ := r.host("eu")
+	_, _, revoked, _ := r.host("us")
+	_, zone, deleted, _ := r.host("jp")
+	for _, agent := range []model.ID{replaced, revoked, deleted} {
+		if !r.s.fleet.Live().Online(string(agent)) {
+			t.Fatal("the agent is not connected")
+		}
+	}
+	if status := r.ask("PATCH", "/api/v2/agent/"+string(replaced)+"/token", "", nil); status != 200 {
 		t.Fatal(status)
 	}
-	r.until("the agent is gone", func() bool { return !r.s.fleet.Live().Online(string(agent)) })
+	gone(replaced)
+	for token := range model.All[*model.Token](r.s.store.View()) {
+		if token.Agent == revoked {
+			if status := r.ask("DELETE", "/api/v1/token/"+string(token.ID), "", nil); status != 200 {
+				t.Fatal(status)
+			}
+		}
+	}
+	gone(revoked)
+	for host := range model.All[*model.Kaktus](r.s.store.View()) {
+		if host.Zone == zone {
+			if status := r.ask("DELETE", "/api/v1/kaktus/"+string(host.ID), "", nil); status != 200 {
+				t.Fatal(status)
+			}
+		}
+	}
+	if status := r.ask("DELETE", "/api/v1/agent/"+string(deleted), "", nil); status != 200 {
+		t.Fatal(status)
+	}
+	gone(deleted)
 }
 
 // No secret reaches a log, whatever the level.

@@ -85,4 +85,15 @@ func TestWireContractIsServed(t *testing.T) {
 	apitest.Walk(t, contract(t), apitest.Target{URL: w.server.URL, Key: masterKey, Transport: w.server.Client().Transport,
 		Rights: rights(t), State: w.state, From: w.addresses(),
 		Connect: func(t *testing.T, _, kaktus string) { w.report(kaktus) }})
+	t.Run("A17 what is secret in the walk is not in the log", func(t *testing.T) {
+		log := w.log.String()
+		if strings.Count(log, "ipsec") == 0 {
+			t.Error("the log tells nothing of the walk")
+		}
+		for _, secret := range []string{masterKey, "seven Wombats juggle 93 lamps", "a key that both sides have", "eyJ", "VncPassword", "ABCDEFGH"} {
+			if strings.Contains(log, secret) {
+				t.Errorf("%s is in the log", secret)
+			}
+		}
+	})
 }

@@ -117,6 +117,19 @@ func TestWriteRefusesHugeDocuments(t *testing.T) {
 	}
 }
 
+// A disk that could not be put where it belongs leaves nothing of what it holds.
+func TestA28FailedWritesLeaveNothing(t *testing.T) {
+	work := t.TempDir()
+	for _, path := range []string{filepath.Join(work, "no", "such", "m.iso"), work} {
+		if err := Write(path, work, docs()); err == nil {
+			t.Errorf("written at %s", path)
+		}
+		if left, _ := os.ReadDir(work); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
 // The kernel's own reader is the one guests use.
 func TestKernelMountsIt(t *testing.T) {
 	dir := t.TempDir()
