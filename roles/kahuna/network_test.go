@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -92,45 +93,99 @@ func resolve(k *sim.Kaktus, name, zone string) []string {
 	return nil
 }
 
-// What a project makes is at the agents of its region and at no others: names on all routers of a Kiwi,
-// one of them away or not (B10, B11, C3), under their new name alone after a change (B28); gateways and
-// load balancers on the hosts, with their keys, which are nowhere else; and gone when they are.
-func TestNetworkOfAProject(t *testing.T) {
-	r := start(t, t.TempDir())
-	eu, us := r.site("eu", 9), r.site("us", 19)
-	project := r.made("/project", `{"name":"shop","domain":"shop.test","teams":[],"regions":["%s"]}`, eu.region)
-	kompute := r.made("/project/"+project+"/zone/"+eu.zone+"/kompute", `{"name":"web","memory":1073741824,"vcpus":1,"disk":1073741824}`)
-	record := r.made("/project/"+project+"/record", `{"name":"ad","addresses":["10.9.0.77"]}`)
-	everywhere := func(name string, want ...string) {
-		t.Helper()
-		r.until(fmt.Sprintf("every router says %s is %v", name, want), func() bool {
-			return slices.Equal(resolve(eu.routers[0], name, "shop.test"), want) && slices.Equal(resolve(eu.routers[1], name, "shop.test"), want)
-		})
-	}
+// shop is a project with one machine, called web, at an address.
+func (r *running) shop(eu *site) (project, kompute, address string) {
+	r.t.Helper()
+	project = r.made("/project", `{"name":"shop","domain":"shop.test","teams":[],"regions":["%s"]}`, eu.region)
+	kompute = r.machine(eu, project, "web")
 	var machine struct{ IP string }
 	r.ask("GET", "/api/v1/kompute/"+kompute, "", &machine)
-	everywhere("web", machine.IP)
-	everywhere("ad", "10.9.0.77")
+	return project, kompute, machine.IP
+}
 
-	// One router is away: that keeps nobody from working, and it catches up when it is back.
+func (r *running) machine(eu *site, project, name string) string {
+	r.t.Helper()
+	return r.made("/project/"+project+"/zone/"+eu.zone+"/kompute", `{"name":"%s","memory":1073741824,"vcpus":1,"disk":1073741824}`, name)
+}
+
+// everywhere waits until all routers of a region answer a name alike; without addresses, that it is unknown.
+func (r *running) everywhere(eu *site, name string, want ...string) {
+	r.t.Helper()
+	r.until(fmt.Sprintf("every router says %s is %v", name, want), func() bool {
+		return slices.Equal(resolve(eu.routers[0], name, "shop.test"), want) && slices.Equal(resolve(eu.routers[1], name, "shop.test"), want)
+	})
+}
+
+// All routers of a Kiwi get all names, of machines and of records, and hold the same state (fault B10);
+// one that comes back has them all again (B11).
+func TestB10B11AllRoutersKnowAllNames(t *testing.T) {
+	r := start(t, t.TempDir())
+	eu := r.site("eu", 9)
+	project, _, address := r.shop(eu)
+	r.made("/project/"+project+"/record", `{"name":"ad","addresses":["10.9.0.77"]}`)
+	r.everywhere(eu, "web", address)
+	r.everywhere(eu, "ad", "10.9.0.77")
 	eu.stops[0]()
-	r.made("/project/"+project+"/zone/"+eu.zone+"/kompute", `{"name":"late","memory":1073741824,"vcpus":1,"disk":1073741824}`)
-	r.made("/project", `{"name":"other","domain":"other.test","teams":[],"regions":[]}`)
-	r.until("the other router knows the new machine", func() bool { return resolve(eu.routers[1], "late", "shop.test") != nil })
+	eu.configs[0].StateDir = t.TempDir() // it has lost everything
 	eu.routers[0], eu.stops[0] = r.connect(eu.configs[0])
-	everywhere("late", resolve(eu.routers[1], "late", "shop.test")...)
-	everywhere("web", machine.IP)
+	r.everywhere(eu, "web", address)
+	r.everywhere(eu, "ad", "10.9.0.77")
 	a, _ := eu.routers[0].Kiwi()
 	b, _ := eu.routers[1].Kiwi()
 	if !bytes.Equal(a.Encode(), b.Encode()) {
 		t.Error("the routers of one Kiwi hold different states")
 	}
+}
 
+// A router that is down keeps nobody from making anything, and catches up when it is back (fault C3).
+func TestC3OneRouterDownBlocksNothing(t *testing.T) {
+	r := start(t, t.TempDir())
+	eu := r.site("eu", 9)
+	eu.stops[0]()
+	project, _, address := r.shop(eu)
+	r.made("/project/"+project+"/record", `{"name":"ad","addresses":["10.9.0.77"]}`)
+	r.until("the other router knows the new machine", func() bool { return resolve(eu.routers[1], "web", "shop.test") != nil })
+	eu.stops[1]()
+	r.machine(eu, project, "late")
+	for i := range eu.routers {
+		eu.routers[i], eu.stops[i] = r.connect(eu.configs[i])
+	}
+	r.everywhere(eu, "web", address)
+	r.until("both know the machine that was made while none was there", func() bool {
+		return resolve(eu.routers[0], "late", "shop.test") != nil && resolve(eu.routers[1], "late", "shop.test") != nil
+	})
+}
+
+// A changed name takes the place of the old one (fault B28); a deleted machine has none.
+func TestB28RenameRemovesTheOldName(t *testing.T) {
+	r := start(t, t.TempDir())
+	eu := r.site("eu", 9)
+	project, kompute, address := r.shop(eu)
+	record := r.made("/project/"+project+"/record", `{"name":"ad","addresses":["10.9.0.77"]}`)
+	r.everywhere(eu, "ad", "10.9.0.77")
 	if status := r.ask("PUT", "/api/v1/record/"+record, `{"name":"ldap","addresses":["10.9.0.77"]}`, nil); status != 200 {
 		t.Fatal(status)
 	}
-	everywhere("ldap", "10.9.0.77")
-	everywhere("ad")
+	r.everywhere(eu, "ldap", "10.9.0.77")
+	r.everywhere(eu, "ad")
+	if status := r.ask("PUT", "/api/v1/kompute/"+kompute, `{"name":"front","memory":1073741824,"vcpus":1,"disk":1073741824}`, nil); status != 200 {
+		t.Fatal(status)
+	}
+	r.everywhere(eu, "front", address)
+	r.everywhere(eu, "web")
+	if status := r.ask("DELETE", "/api/v1/kompute/"+kompute, "", nil); status != 200 {
+		t.Fatal(status)
+	}
+	r.everywhere(eu, "front")
+}
+
+// What a project makes is at the agents of its region and at no others: gateways and load balancers on the
+// hosts, with their keys, which are nowhere else; and gone when they are.
+func TestNetworkOfAProject(t *testing.T) {
+	r := start(t, t.TempDir())
+	eu, us := r.site("eu", 9), r.site("us", 19)
+	project, kompute, address := r.shop(eu)
+	r.everywhere(eu, "web", address)
 
 	gateway := r.made("/project/"+project+"/region/"+eu.region+"/kawaii", `{"firewall":{"ingress":[{"ports":"443"}]},"dnat":[{"destination":"10.9.0.77","ports":"443"}]}`)
 	const secret = "only-we-two-know-this-key"
@@ -145,11 +200,18 @@ func TestNetworkOfAProject(t *testing.T) {
 	if s.Kawaii[0].Tunnels[0].PreSharedKey.Reveal() != secret || len(s.Kawaii[0].DNAT) != 1 || len(s.Kawaii[0].Problems) > 0 {
 		t.Errorf("the gateway is %s", s.Kawaii[0].Encode())
 	}
-	if got := s.Konvey[0].Backends[0].Addresses; !slices.Equal(got, []string{machine.IP}) {
+	if got := s.Konvey[0].Backends[0].Addresses; !slices.Equal(got, []string{address}) {
 		t.Errorf("the load balancer thinks web is %v", got)
 	}
-	if len(s.Kawaii[0].Metadata) != 2 {
-		t.Errorf("the gateway knows the metadata of %d machines, want 2", len(s.Kawaii[0].Metadata))
+	if len(s.Kawaii[0].Metadata) != 1 {
+		t.Errorf("the gateway knows the metadata of %d machines, want 1", len(s.Kawaii[0].Metadata))
+	}
+
+	// Whoever looks at the simulated host sees no key.
+	seen := httptest.NewRecorder()
+	sim.Control([]*sim.Kaktus{eu.host}).ServeHTTP(seen, httptest.NewRequest("GET", "/state", nil))
+	if body := seen.Body.String(); strings.Contains(body, secret) || !strings.Contains(body, model.SecretMask) {
+		t.Error("the key of the tunnel is at the control address")
 	}
 
 	// The status says all of it, to the project's people without naming hosts.
