@@ -196,16 +196,10 @@ func (in *applying) apply(c *call, docs []*form.Document) error {
 		}
 		return c.say("%s", line)
 	}
-	again := len(docs)
-	for i := 0; i < len(docs); i++ {
-		doc := docs[i]
+	for i, doc := range docs {
 		e, err := r.look(doc)
 		if err == nil {
 			err = r.apply(e)
-		}
-		r.passed(doc)
-		if err == nil && len(e.later) > 0 && i < again {
-			docs = append(docs[:len(docs):len(docs)], doc) // once more, when what it refers to is there
 		}
 		if err != nil {
 			failures = append(failures, at(doc, err))

@@ -384,3 +384,23 @@ func TestTopWatch(t *testing.T) {
 		t.Errorf("printed %q", got)
 	}
 }
+
+// What somebody else changed between the reading and the writing of an update is not overwritten.
+func TestUpdateOverwritesNothing(t *testing.T) {
+	w := newWorld(t, shortDir(t))
+	w.topology()
+	var once atomic.Bool
+	meanwhile := func(r *http.Request) {
+		if r.Method == http.MethodPut && !once.Swap(true) {
+			w.must("project", "update", "web", "--tags", "theirs")
+		}
+	}
+	w.heard.Store(&meanwhile)
+	_, errs, code := run(t.Context(), "", append([]string{"project", "update", "web", "--description", "mine"}, w.credentials()...)...)
+	if code != 1 || !strings.Contains(errs, "update project web: ") || !strings.Contains(errs, "next step: the same command again") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if got := w.must("project", "get", "web"); !regexp.MustCompile(`(?m)^tags +theirs$`).MatchString(got) || strings.Contains(got, "mine") {
+		t.Errorf("afterwards:\n%s", got)
+	}
+}

@@ -47,8 +47,13 @@ func TestLoginOnADevice(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(out, "session/") {
 		t.Errorf("%d %s %s", code, out, errs)
 	}
-	if _, errs, code := run(t.Context(), "", "logout"); code != 0 {
-		t.Error(errs)
+	// Ended from elsewhere, it is told how to begin anew.
+	w.must("session", "revoke", strings.TrimPrefix(strings.TrimSpace(out), "session/"), "--yes")
+	if _, errs, code := run(t.Context(), "", "whoami"); code != 1 || !strings.Contains(errs, "next step: kowabunga login --context eu\n") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if out, errs, code := run(t.Context(), "", "logout"); code != 0 || out != "logged out of eu\n" {
+		t.Errorf("%d %s %s", code, out, errs)
 	}
 }
 

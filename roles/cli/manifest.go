@@ -161,11 +161,7 @@ func rankKinds() map[model.Kind]int {
 		for _, kind := range after[k.Name] {
 			visit(catalogue.Of(kind))
 		}
-		eachRef(k.Fields, func(kind model.Kind) {
-			if !mutual(k, kind) {
-				visit(catalogue.Of(kind))
-			}
-		})
+		eachRef(k.Fields, func(kind model.Kind) { visit(catalogue.Of(kind)) })
 		for i := range k.Ops {
 			for _, q := range k.Ops[i].Query {
 				if k.Ops[i].Verb == catalogue.Create && q.Ref != "" {
@@ -179,14 +175,6 @@ func rankKinds() map[model.Kind]int {
 		visit(k)
 	}
 	return out
-}
-
-// mutual tells whether two kinds refer to each other and this one stands first in the catalogue: it is made
-// first, and told of the other afterwards.
-func mutual(k *catalogue.Kind, kind model.Kind) bool {
-	other, back := catalogue.Of(kind), false
-	eachRef(other.Fields, func(kind model.Kind) { back = back || kind == k.Name })
-	return back && slices.Index(catalogue.Kinds, k) < slices.Index(catalogue.Kinds, other)
 }
 
 // eachRef names the kinds that writable fields refer to, however deep.

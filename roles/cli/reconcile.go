@@ -31,8 +31,6 @@ type entry struct {
 	parents map[model.Kind]string // ids
 	changes []form.Change
 	result  string
-	// later names fields that refer to what a document further down makes.
-	later []string
 }
 
 // reconciler brings documents and objects together. When it looks only, nothing is sent.
@@ -40,7 +38,7 @@ type reconciler struct {
 	c       *call
 	looking bool
 	ids     map[string]string // of references, by kind and word
-	coming  map[string]bool   // objects that documents are about and that may not exist yet, by kind and name
+	coming  map[string]bool   // when it looks only: objects that documents are about, by kind and name
 }
 
 func newReconciler(c *call, looking bool, docs []*form.Document) *reconciler {
@@ -49,11 +47,6 @@ func newReconciler(c *call, looking bool, docs []*form.Document) *reconciler {
 		r.coming[string(doc.Kind.Name)+" "+doc.Name()] = true
 	}
 	return r
-}
-
-// passed notes that a document had its turn: what it is about is there by now, or will not come.
-func (r *reconciler) passed(doc *form.Document) {
-	delete(r.coming, string(doc.Kind.Name)+" "+doc.Name())
 }
 
 // comingPrefix marks the id of an object that does not exist yet. No id looks like it.
@@ -83,7 +76,7 @@ func (r *reconciler) id(e *entry, kind model.Kind, ref, path string) (string, er
 		return "", err
 	}
 	switch {
-	case len(items) == 0 && r.coming[string(kind)+" "+ref]:
+	case len(items) == 0 && r.looking && r.coming[string(kind)+" "+ref]:
 		return comingPrefix + ref, nil
 	case len(items) == 0:
 		near := ""
@@ -120,22 +113,8 @@ func (r *reconciler) look(doc *form.Document) (*entry, error) {
 	values := maps.Clone(doc.Values)
 	resolved := *doc
 	resolved.Values = values
-	if err := resolved.Refs(func(kind model.Kind, ref, path string) (string, error) {
-		id, err := r.id(e, kind, ref, path)
-		if strings.HasPrefix(id, comingPrefix) && !r.looking {
-			field, _, _ := strings.Cut(path, "[")
-			field, _, _ = strings.Cut(field, ".")
-			e.later = append(e.later, field)
-		}
-		return id, err
-	}); err != nil {
+	if err := resolved.Refs(func(kind model.Kind, ref, path string) (string, error) { return r.id(e, kind, ref, path) }); err != nil {
 		return nil, err
-	}
-	for _, name := range e.later {
-		if f, _ := doc.Kind.Field(name); f.Required {
-			return nil, fault.Bad(name, "refers to what is made after it only; make that first")
-		}
-		delete(values, name)
 	}
 	e.doc = &resolved
 	if err := r.find(e); err != nil {

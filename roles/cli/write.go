@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/roles/cli/client"
 	"kowabunga/roles/cli/form"
@@ -186,8 +187,24 @@ func updateCommand(k *catalogue.Kind, _ *catalogue.Op) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.write(k, client.Request{Op: op, Method: http.MethodPut, Path: path, Body: body}, a, doc.Values)
+		read := string(current["version"])
+		err = c.write(k, client.Request{Op: op, Method: http.MethodPut, Path: path, Body: body, Match: read}, a, doc.Values)
+		if fault.Is(err, fault.Conflict) && c.version(path) != read {
+			return term.Hint(err, "the same command again")
+		}
+		return err
 	})
+}
+
+// version is the one an object has by now, empty when it cannot be read.
+func (c *call) version(path string) string {
+	a, err := c.api.Do(c.ctx, client.Request{Op: "read the version", Path: path})
+	if err != nil {
+		return ""
+	}
+	var o map[string]json.RawMessage
+	_ = json.Unmarshal(a.Body, &o) // no object: no version
+	return string(o["version"])
 }
 
 // merge adds to the values what a PUT has to repeat so that it stays as it is: fields that are required

@@ -287,8 +287,10 @@ func (c *Client) refused(resp *http.Response, body []byte, id string) error {
 		p.Detail = p.Reason
 	}
 	f := &fault.Error{Code: p.Code, Field: p.Field, Message: fmt.Sprintf("%s (request %s)", p.Detail, id)}
-	if p.Code.HTTPStatus() != resp.StatusCode {
-		f.Code = codeOf(resp.StatusCode)
+	switch f.Code = codeOf(resp.StatusCode); {
+	case p.Code.HTTPStatus() == resp.StatusCode:
+		f.Code = p.Code
+	case p.Code != f.Code && p.Code != "":
 		f.Err = Word(p.Code)
 	}
 	return f
