@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -57,6 +59,8 @@ func TestCloud(t *testing.T) {
 		t.Errorf("the guest reports %+v, want web-1 with 1 processor and a disk of 1 GiB", first)
 	}
 	lap("reached over the bridge")
+	c.screen()
+	lap("its screen answers a ticket, once")
 
 	if _, err := c.api.KomputeAPI.ShutdownKompute(ctx, k.GetId()).Execute(); err != nil {
 		t.Fatalf("shut down: %v%s", err, reason(err))
@@ -209,4 +213,36 @@ func ping(address string) error {
 		}
 	}
 	return errors.New("no answer")
+}
+
+// screen opens the screen of the only machine by a ticket: the host's port speaks the protocol of screens
+// (RFC 6143 section 7.1.1) to one client, then it is closed.
+func (c *cloud) screen() {
+	c.t.Helper()
+	instances, _, err := c.api.InstanceAPI.ListInstances(context.Background()).Execute()
+	if err != nil || len(instances) != 1 {
+		c.t.Fatalf("instances: %v %v", instances, err)
+	}
+	ticket, _, err := c.api.InstanceAPI.ReadInstanceRemoteConnection(context.Background(), instances[0]).Execute()
+	if err != nil {
+		c.t.Fatalf("connect: %v%s", err, reason(err))
+	}
+	u, err := url.Parse(ticket.Url)
+	if err != nil || u.Scheme != "vnc" || u.Query().Get("VncPassword") == "" {
+		c.t.Fatalf("the ticket is %q (%v)", ticket.Url, err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	hello := make([]byte, 12)
+	if _, err := io.ReadFull(conn, hello); err != nil || string(hello) != "RFB 003.008\n" {
+		c.t.Errorf("the screen says %q (%v)", hello, err)
+	}
+	if again, err := net.Dial("tcp", u.Host); err == nil {
+		again.Close()
+		c.t.Error("the port is open to a second client")
+	}
 }

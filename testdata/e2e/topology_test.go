@@ -7,7 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime/quotedprintable"
+	"mime"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/mail"
@@ -141,10 +142,14 @@ func (c *cloud) key() string {
 	if _, _, err := c.api.AgentAPI.SetAgentApiToken(context.Background(), c.agent).Execute(); err != nil {
 		c.t.Fatalf("issue the agent's key: %v%s", err, reason(err))
 	}
-	letters, err := filepath.Glob(filepath.Join(c.dir, "mail", "*.eml"))
-	if err != nil || len(letters) != 1 {
-		c.t.Fatalf("letters: %v %v, want one", letters, err)
-	}
+	var letters []string
+	eventually(c.t, "the letter with the agent's key", func() (err error) { // it is delivered after the answer
+		letters, err = filepath.Glob(filepath.Join(c.dir, "mail", "*.eml"))
+		if err == nil && len(letters) != 1 {
+			err = fmt.Errorf("letters: %v, want one", letters)
+		}
+		return err
+	})
 	f, err := os.Open(letters[0])
 	if err != nil {
 		c.t.Fatal(err)
@@ -154,15 +159,19 @@ func (c *cloud) key() string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	body := letter.Body
-	if strings.EqualFold(letter.Header.Get("Content-Transfer-Encoding"), "quoted-printable") {
-		body = quotedprintable.NewReader(body)
-	}
-	text, err := io.ReadAll(body)
+	_, params, err := mime.ParseMediaType(letter.Header.Get("Content-Type"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	found := regexp.MustCompile(`(?m)^    (\S+)\s*$`).FindSubmatch(text)
+	part, err := multipart.NewReader(letter.Body, params["boundary"]).NextPart() // the plain text; its encoding is undone
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	text, err := io.ReadAll(part)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^ +key: (\S+)\s*$`).FindSubmatch(text)
 	if found == nil {
 		c.t.Fatal("the letter holds no key")
 	}
