@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"kowabunga/core/model"
 )
@@ -55,12 +56,6 @@ func (k *Kind) Attribute(name string) (*Attribute, bool) {
 	return k.attributes[i], true
 }
 
-func init() {
-	for _, k := range Kinds {
-		k.attributes = k.gather()
-	}
-}
-
 func (k *Kind) gather() []*Attribute {
 	whole := func(name string, typ Type, of func(o model.Object) Value) *Attribute {
 		return &Attribute{Name: name, Type: typ, one: func(_ model.View, o model.Object) Value { return of(o) }}
@@ -90,7 +85,7 @@ func (k *Kind) gather() []*Attribute {
 		if f.Name == "id" {
 			continue
 		}
-		out = append(out, attributesOf(f, "", func(o model.Object) any { return o })...)
+		out = append(out, attributesOf(f, "", k.Table.New(), func(o model.Object) any { return o })...)
 	}
 	slices.SortFunc(out, func(a, b *Attribute) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(out, func(a, b *Attribute) bool { return a.Name == b.Name })
@@ -98,7 +93,7 @@ func (k *Kind) gather() []*Attribute {
 
 // attributesOf are the attributes of a field of the struct that at finds in an object: one for a scalar
 // or a list of scalars, those inside for a nested object, none for what cannot be compared.
-func attributesOf(f *Field, prefix string, at func(model.Object) any) []*Attribute {
+func attributesOf(f *Field, prefix string, sample model.Object, at func(model.Object) any) []*Attribute {
 	a := &Attribute{Name: prefix + f.Name, Type: f.Type, Bytes: f.Bytes, Enum: f.Enum, Ref: f.Ref}
 	switch {
 	case f.Secret || f.write == nil:
@@ -109,7 +104,7 @@ func attributesOf(f *Field, prefix string, at func(model.Object) any) []*Attribu
 		}
 		var out []*Attribute
 		for i := range f.Fields {
-			out = append(out, attributesOf(&f.Fields[i], prefix+f.Name+".", func(o model.Object) any { return f.address(at(o)) })...)
+			out = append(out, attributesOf(&f.Fields[i], prefix+f.Name+".", sample, func(o model.Object) any { return f.address(at(o)) })...)
 		}
 		return out
 	case f.Type == Array:
@@ -119,6 +114,11 @@ func attributesOf(f *Field, prefix string, at func(model.Object) any) []*Attribu
 		a.List, a.Type = true, f.Items
 		a.many = func(v model.View, o model.Object) []Value { return f.list(v, at(o)) }
 	default:
+		if f.address != nil {
+			if _, moment := f.address(at(sample)).(*time.Time); moment {
+				a.Type = Time
+			}
+		}
 		a.one = func(v model.View, o model.Object) Value { return f.scalar(v, at(o)) }
 	}
 	return []*Attribute{a}
@@ -138,6 +138,8 @@ func (f *Field) scalar(v model.View, p any) Value {
 			return Value{Number: *x}
 		case *bool:
 			return truth(*x)
+		case *time.Time:
+			return Value{Int: x.UnixMilli()}
 		}
 	}
 	return parsed(f.Type, f.write(nil, v, p))

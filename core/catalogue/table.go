@@ -54,6 +54,9 @@ func init() {
 	initPeopleTables()
 	initShareTables()
 	initServiceTables()
+	for _, k := range Kinds {
+		k.attributes = k.gather()
+	}
 }
 
 func initInfraTables() {
