@@ -37,7 +37,7 @@ func (p *Plan) gateway(n *model.Node, made *node) {
 		g.firewall()
 		g.peerings()
 		g.tunnels()
-		served = p.documentsOf(place{k.Region, k.Project}).lines
+		served = p.documentsOf(place{k.Region, k.Project})
 	} else {
 		g.problem("its gateway %s is gone", n.Owner)
 	}
@@ -150,11 +150,10 @@ func (g *gatewayPlan) routes() {
 
 // documentsOf are the metadata of a project's machines in a region. What a machine costs is not in them:
 // prices depend on all hosts of the installation.
-func (p *Plan) documentsOf(at place) documents {
+func (p *Plan) documentsOf(at place) wire.Part {
 	if made, ok := p.documents[at]; ok {
 		return made
 	}
-	var made documents
 	var all []wire.MachineDocument
 	for o := range model.By[*model.Instance](p.view, "project", at.project) {
 		if z, ok := model.Find[*model.Zone](p.view, o.Zone); !ok || z.Region != at.region {
@@ -164,7 +163,7 @@ func (p *Plan) documentsOf(at place) documents {
 			all = append(all, wire.MachineDocument{Machine: string(o.ID), Address: address.String(), Secret: o.SecretHash, Document: string(wire.Line(metadata.Of(p.view, o, nil)))})
 		}
 	}
-	made.lines = wire.Lines(all)
+	made := wire.Lines(all)
 	p.documents[at] = made
 	return made
 }

@@ -29,9 +29,7 @@ func (p *Plan) kiwi(region model.ID) []byte {
 	}
 	zones, records, more := p.zones(region, n.reverse)
 	problems = append(problems, more...)
-	for _, owner := range sortedKeys(n.claims.losers) {
-		problems = append(problems, fmt.Sprintf("%s: %s", owner, n.claims.losers[owner]))
-	}
+	problems = append(problems, n.claims.problems()...)
 	size := 4096 + 64*(len(zones)+len(problems))
 	for _, parts := range [][]wire.Part{leases, records, scopes, {n.members, n.links, n.groups, n.routes, n.nat, n.filter}} {
 		for _, part := range parts {
@@ -52,7 +50,7 @@ func (p *Plan) problems(region model.ID) []string {
 		out = append(out, p.scope(subnet).problems...)
 	}
 	_, _, more := p.zones(region, n.reverse)
-	return append(out, more...)
+	return slices.Concat(out, more, n.claims.problems())
 }
 
 // zones are the zones of a region and the lines of their records. In a zone that several share, a name
@@ -91,13 +89,4 @@ func (p *Plan) zones(region model.ID, reverse []string) (zones []wire.Zone, reco
 		}
 	}
 	return zones, records, problems
-}
-
-func sortedKeys[V any](m map[model.ID]V) []model.ID {
-	keys := make([]model.ID, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

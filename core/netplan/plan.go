@@ -13,7 +13,7 @@ type Plan struct {
 	networks  map[model.ID]*network // by region
 	scopes    map[model.ID]*scope   // by subnet
 	names     map[place]*names
-	documents map[place]documents
+	documents map[place]wire.Part // metadata of a project's machines
 	nodes     map[model.ID]*node
 	kiwis     map[model.ID][]byte // by region
 	services  map[model.ID][]byte // by host
@@ -21,11 +21,6 @@ type Plan struct {
 
 // place is a project in a region; of the region's own names the project is empty.
 type place struct{ region, project model.ID }
-
-// documents are the metadata of a project's machines in a region.
-type documents struct {
-	lines wire.Part
-}
 
 // node is a node's document and what could not be planned of it.
 type node struct {
@@ -44,7 +39,7 @@ func New(v model.View) *Plan {
 
 func (p *Plan) reset(v model.View) {
 	p.view = v
-	p.networks, p.scopes, p.names, p.documents = map[model.ID]*network{}, map[model.ID]*scope{}, map[place]*names{}, map[place]documents{}
+	p.networks, p.scopes, p.names, p.documents = map[model.ID]*network{}, map[model.ID]*scope{}, map[place]*names{}, map[place]wire.Part{}
 	p.nodes, p.kiwis, p.services = map[model.ID]*node{}, map[model.ID][]byte{}, map[model.ID][]byte{}
 }
 

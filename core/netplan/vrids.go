@@ -76,5 +76,14 @@ func (c claims) free(vnet model.ID) (int64, bool) {
 	return 0, false
 }
 
+// problems are who did not get the id that it wanted.
+func (c claims) problems() []string {
+	var out []string
+	for _, owner := range slices.Sorted(maps.Keys(c.losers)) {
+		out = append(out, string(owner)+": "+c.losers[owner])
+	}
+	return out
+}
+
 // same tells whether two looks came to the same losers.
 func (c claims) same(o claims) bool { return maps.Equal(c.losers, o.losers) }
