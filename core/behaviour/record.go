@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	"kowabunga/core/catalogue"
+	"kowabunga/core/cloudinit"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/wire"
 )
 
 func init() {
@@ -18,8 +20,8 @@ func init() {
 }
 
 // recordForm is a name below a domain: labels of RFC 1123 section 2.1, with underscores, which service
-// names begin with (RFC 8552).
-var recordForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$`)
+// names begin with (RFC 8552). The first label may be a wildcard (RFC 4592).
+var recordForm = regexp.MustCompile(`^(\*|[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$`)
 
 // createRecord gives the record the domain of its owner.
 func createRecord(d model.Draft, r *Request, o model.Object) error {
@@ -64,25 +66,24 @@ func checkRecord(d model.Draft, _ *Request, o model.Object) error {
 	return noMachine(d, rec)
 }
 
-// recordName checks the part of a name before its domain. Together they have at most 253 characters (RFC
-// 1035 section 3.1, without the root's dot).
+// recordName checks the part of a name before its domain; "@" is the domain itself. Together they have at
+// most 253 characters (RFC 1035 section 3.1, without the root's dot).
 func recordName(domain, name string) error {
 	switch {
-	case name == "@":
-		return fault.Bad("name", "the domain itself cannot have a record; name something in it")
-	case strings.Contains(name, "*"):
-		return fault.Bad("name", "%q is a pattern; every record is for one name", name)
+	case name == wire.Apex:
+		return nil
 	case strings.HasSuffix(name, "."):
 		return fault.Bad("name", "%q ends with a dot; write the part before .%s", name, domain)
 	case !recordForm.MatchString(name):
-		return fault.Bad("name", "%q cannot be a DNS name: labels of at most 63 letters, digits, dashes and underscores, joined by dots", name)
+		return fault.Bad("name", "%q cannot be a DNS name: labels of at most 63 letters, digits, dashes and underscores, joined by dots, the first of which may be *", name)
 	case len(name)+1+len(domain) > 253:
 		return fault.Bad("name", "%s.%s is longer than the 253 characters of a DNS name", name, domain)
 	}
 	return nil
 }
 
-// noMachine refuses a record whose name is that of a machine in its domain.
+// noMachine refuses a record whose name is that of a machine in its domain. A machine's name in the DNS is
+// its guest's host name.
 func noMachine(v model.View, rec *model.Record) error {
 	for machine := range model.By[*model.Instance](v, "host", strings.ToLower(rec.Name)) {
 		p, ok := model.Find[*model.Project](v, machine.Project)
@@ -96,11 +97,12 @@ func noMachine(v model.View, rec *model.Record) error {
 
 // noRecord refuses a machine whose name is that of a record in its project's domain.
 func noRecord(v model.View, domain, name string) error {
-	if domain == "" {
+	host := cloudinit.Hostname(name, "")
+	if domain == "" || host == "" {
 		return nil
 	}
-	if _, taken := model.One[*model.Record](v, "name", catalogue.RecordKey(domain, name)); taken {
-		return &fault.Error{Code: fault.Conflict, Field: "name", Message: "there is a record " + name + "." + domain + " already"}
+	if _, taken := model.One[*model.Record](v, "name", catalogue.RecordKey(domain, host)); taken {
+		return &fault.Error{Code: fault.Conflict, Field: "name", Message: "there is a record " + host + "." + domain + " already"}
 	}
 	return nil
 }

@@ -21,6 +21,10 @@ func TestRecordsAreInTheDomainOfTheirOwner(t *testing.T) {
 	if want := []string{"192.0.2.7", "192.0.2.1", "2001:db8::1"}; !slices.Equal(www.Addresses, want) {
 		t.Errorf("addresses %v, want %v", www.Addresses, want)
 	}
+	for _, name := range []string{"@", "*", "*.apps"} { // the domain itself, and whatever has no record
+		w.must(name, "CreateProjectDnsRecord", "projectId=shop", `{"name":"`+name+`"`+one)
+		w.must("", "DeleteDnsRecord", "recordId="+name, "")
+	}
 	// B28: a renamed record is the same object under one name.
 	w.must("", "UpdateDnsRecord", "recordId=www", `{"name":"shop"`+one)
 	if o := get[*model.Record](w, "www"); o.Name != "shop" || w.view.Len(model.KindRecord) != 2 {
@@ -34,7 +38,7 @@ func TestRecordsThatCannotBe(t *testing.T) {
 	w.must("bare", "CreateProject", "", `{"name":"bare","teams":[],"regions":[]}`)
 	w.refused(fault.Invalid, "domain", `project "bare" has no domain`, "CreateProjectDnsRecord", "projectId=bare", `{"name":"www"`+one)
 	for name, words := range map[string]string{
-		"@": "itself", "*.apps": "pattern", "www.": "before .shop.example", "-x": "cannot be", "a..b": "cannot be", "a b": "cannot be",
+		"a.*": "cannot be", "a*": "cannot be", "@.a": "cannot be", "www.": "before .shop.example", "-x": "cannot be", "a..b": "cannot be", "a b": "cannot be",
 		"x123456789012345678901234567890123456789012345678901234567890123": "cannot be",
 	} {
 		w.refused(fault.Invalid, "name", words, "CreateProjectDnsRecord", "projectId=shop", `{"name":"`+name+`"`+one)
@@ -55,8 +59,11 @@ func TestNamesOfOneDomainAreUnique(t *testing.T) {
 	w.must("db", "CreateProjectZoneKompute", "projectId=shop zoneId=eu-a", machine("db"))
 	w.refused(fault.Conflict, "name", "db.Shop.Example already", "CreateProjectDnsRecord", "projectId=b2b", `{"name":"db"`+one)
 	w.refused(fault.Conflict, "name", "DB.shop.example already", "UpdateDnsRecord", "recordId=www", `{"name":"DB"`+one)
+	// A machine's name in the DNS is its guest's host name.
+	w.must("cache", "CreateProjectZoneKompute", "projectId=shop zoneId=eu-a", machine("Cache_1"))
+	w.refused(fault.Conflict, "name", "already", "CreateProjectDnsRecord", "projectId=shop", `{"name":"cache-1"`+one)
 	// And the other way round, for new machines and new names alike.
-	w.refused(fault.Conflict, "name", "record Www.shop.example", "CreateProjectZoneKompute", "projectId=shop zoneId=eu-a", machine("Www"))
+	w.refused(fault.Conflict, "name", "record www.shop.example", "CreateProjectZoneKompute", "projectId=shop zoneId=eu-a", machine("Www"))
 	w.refused(fault.Conflict, "name", "record www.shop.example", "UpdateKompute", "komputeId=db", machine("www"))
 	w.must("os", "CreateProjectRegionVolume", "projectId=shop regionId=eu", `{"name":"os","type":"os","size":1048576}`)
 	w.refused(fault.Conflict, "name", "record www.shop.example", "CreateProjectZoneInstance", "projectId=shop zoneId=eu-a", `{"name":"www","vcpus":1,"memory":1048576,"volumes":["$os"]}`)

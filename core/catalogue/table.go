@@ -1,8 +1,7 @@
 package catalogue
 
 import (
-	"strings"
-
+	"kowabunga/core/cloudinit"
 	"kowabunga/core/model"
 )
 
@@ -165,7 +164,9 @@ func initTenantTables() {
 			index("zone", func(o *model.Instance) model.ID { return o.Zone }),
 			index("kaktus", func(o *model.Instance) model.ID { return o.Kaktus }),
 			index("kompute", func(o *model.Instance) model.ID { return o.Kompute }),
-			{Name: "host", Keys: func(o model.Object) []string { return []string{strings.ToLower(o.Base().Name)} }},
+			{Name: "host", Keys: func(o model.Object) []string {
+				return []string{cloudinit.Hostname(o.Base().Name, string(o.Base().ID))}
+			}},
 			indexes("adapter", func(o *model.Instance) []model.ID { return o.Adapters }),
 			indexes("volume", func(o *model.Instance) []model.ID { return o.Volumes }),
 			index("kwarantine", func(o *model.Instance) model.ID { return o.Kwarantine })},
