@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -165,9 +166,19 @@ func contextUse() *cobra.Command {
 		if err := (client.Contexts{}).Use(args[0]); err != nil {
 			return err
 		}
+		overruled(t)
 		_, err := fmt.Fprintf(t.Out, "context %s is in use\n", args[0])
 		return err
 	})
+}
+
+// overruled warns where the environment names other credentials, which then go before the context.
+func overruled(t *term.Terminal) {
+	for _, name := range []string{client.CredentialsVariable, client.ContextVariable} {
+		if os.Getenv(name) != "" {
+			fmt.Fprintf(t.Err, "kowabunga: $%s is set and goes before the context in use\n", name)
+		}
+	}
 }
 
 func contextDelete() *cobra.Command {

@@ -90,6 +90,7 @@ func (in *identifying) run(cmd *cobra.Command, server string) error {
 	if err := contexts.Use(name); err != nil {
 		return err
 	}
+	overruled(c.t)
 	return c.say("logged in to %s as %s; context %s is in use", context.URL, who, name)
 }
 
