@@ -325,3 +325,31 @@ func TestReadingAsItWas(t *testing.T) {
 		t.Errorf("the past is changed: %d %s", a.status, a.body)
 	}
 }
+
+// BenchmarkAudit is a page of 100 found among the last 10,000 records, and a search that finds nothing.
+func BenchmarkAudit(b *testing.B) {
+	w := quiet(b)
+	w.topology()
+	region := w.must("GET", "/api/v2/regions/eu", "")["id"].(string)
+	for i := range 10_000 {
+		w.put(func(d model.Draft) error {
+			o, _ := model.Find[*model.Region](d, model.ID(region))
+			o = model.Edit(o)
+			o.Description = fmt.Sprint(i)
+			return d.Put(o)
+		})
+	}
+	for name, query := range map[string]string{"newest": "kind=region", "nothing": "actor=nobody"} {
+		b.Run(name, func(b *testing.B) {
+			r := httptest.NewRequest("GET", "/api/v2/audit?"+query, nil)
+			r.Header.Set("X-API-Key", masterKey)
+			for b.Loop() {
+				a := recorder{header: make(http.Header, 8)}
+				w.api.ServeHTTP(&a, r)
+				if a.status != 200 {
+					b.Fatal(a.status)
+				}
+			}
+		})
+	}
+}
