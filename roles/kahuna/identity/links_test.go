@@ -263,9 +263,17 @@ func TestA11AddressesAreProved(t *testing.T) {
 	if all := p.letters(account.Address); len(all) != 1 || all[0].To != "new@example.org" {
 		t.Fatalf("letters: %v", all)
 	}
+	p.must("PATCH", "/user/"+id+"/resetPassword", "")
+	_, reset := p.link(account.Reset) // in the mailbox that is given up
 	user, token := p.link(account.Address)
 	if _, err := p.Follow(t.Context(), user, token, ""); err != nil || get().Email != "new@example.org" || get().PendingEmail != "" {
 		t.Fatalf("%v: %+v", err, get())
+	}
+	if _, err := p.Follow(t.Context(), user, token, ""); !fault.Is(err, fault.Denied) {
+		t.Errorf("a second time: %v", err)
+	}
+	if _, _, err := p.DrawPassword(t.Context(), user, reset, ""); !fault.Is(err, fault.Denied) {
+		t.Errorf("a link that went to the old address: %v", err)
 	}
 	if all := p.letters(account.Moved); len(all) != 1 || all[0].To != "eve@example.org" {
 		t.Errorf("the old address was not told: %v", all)

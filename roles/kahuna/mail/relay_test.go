@@ -158,7 +158,11 @@ func TestARelayWithoutTLSGetsNothing(t *testing.T) {
 			t.Errorf("%s: %v", target, err)
 		}
 	}
-	if len(p.got) != 0 {
+	open := &post{}
+	if err := send(t, "smtp://127.0.0.1:"+open.serve(t, false, nil)+"?tls=starttls", "eve@x.org", ""); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a relay that asks for no password: %v", err)
+	}
+	if len(p.got)+len(open.got) != 0 {
 		t.Error("a letter arrived")
 	}
 }
