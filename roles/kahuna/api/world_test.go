@@ -246,3 +246,13 @@ func (w *world) mailed(template string) map[string]map[string]any {
 	}
 	return out
 }
+
+// list reads a list of ids.
+func (w *world) list(path string, headers ...string) (ids []string) {
+	w.t.Helper()
+	a := w.do("GET", path, "", headers...)
+	if err := json.Unmarshal([]byte(a.body), &ids); err != nil || a.status != 200 || ids == nil {
+		w.t.Fatalf("GET %s: %d %s", path, a.status, a.body)
+	}
+	return ids
+}
