@@ -3,6 +3,7 @@ package api_test
 import (
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -259,4 +260,27 @@ func TestProgramsAreLetInByAPage(t *testing.T) {
 	if log := w.log.String(); strings.Contains(log, password) || strings.Contains(log, code) || strings.Contains(log, jwt) {
 		t.Error("a secret is in the log")
 	}
+}
+
+// Whatever is posted to the pages, they answer with a page and change nothing without a good link.
+func FuzzPages(f *testing.F) {
+	w := newWorld(f)
+	id := w.id("/api/v1/user", `{"name":"ann","email":"ann@eu.test","role":"user"}`)
+	for _, seed := range []string{"user=" + id + "&token=", "user=" + id + "&token=x&email=", "%zz", "user_code=BBBB-BBBB&decision=grant", "token=%00&user=%ff", "<script>"} {
+		f.Add(seed, byte(0))
+	}
+	index := w.store.View().Index()
+	f.Fuzz(func(t *testing.T, form string, path byte) {
+		target := []string{"/confirm", "/confirmForgotPassword", "/device"}[path%3]
+		r := httptest.NewRequest("POST", "http://kahuna"+target, strings.NewReader(form))
+		r.RemoteAddr = "192.0.2.1:1"
+		a := httptest.NewRecorder()
+		w.api.ServeHTTP(a, r)
+		if a.Code >= 500 || !strings.HasPrefix(a.Header().Get("Content-Type"), "text/html") || strings.Contains(a.Body.String(), "<script") {
+			t.Fatalf("%s with %q: %d %s", target, form, a.Code, a.Body)
+		}
+		if w.store.View().Index() != index {
+			t.Fatalf("%s with %q changed something", target, form)
+		}
+	})
 }
