@@ -41,8 +41,8 @@ func frozen(t *testing.T) contract {
 	return c
 }
 
-// Every operation of the contract is either declared, with the same method, path, query parameters and
-// status, or listed as missing with a reason; and nothing is declared that the contract has not.
+// Every operation of the contract is declared with the same method, path, query parameters and status, and
+// nothing is declared that the contract has not.
 func TestOperationsAreThoseOfTheContract(t *testing.T) {
 	have := map[string]*catalogue.Op{}
 	for _, op := range catalogue.OpsV1() {
@@ -51,22 +51,10 @@ func TestOperationsAreThoseOfTheContract(t *testing.T) {
 		}
 		have[op.ID] = op
 	}
-	missing := map[string]catalogue.Missing{}
-	for _, m := range catalogue.MissingOps {
-		missing[m.ID] = m
-		t.Logf("missing in this release: %s %s (%s): %s", m.Method, m.Path, m.ID, m.Reason)
-	}
 	for _, want := range frozen(t).Operations {
-		if m, ok := missing[want.ID]; ok {
-			if m.Method != want.Method || m.Path != want.Path || m.Reason == "" {
-				t.Errorf("%s: listed as missing with %s %s %q", want.ID, m.Method, m.Path, m.Reason)
-			}
-			delete(missing, want.ID)
-			continue
-		}
 		op := have[want.ID]
 		if op == nil {
-			t.Errorf("%s %s %s is neither declared nor listed as missing", want.ID, want.Method, want.Path)
+			t.Errorf("%s %s %s is not declared", want.ID, want.Method, want.Path)
 			continue
 		}
 		delete(have, want.ID)
@@ -98,9 +86,6 @@ func TestOperationsAreThoseOfTheContract(t *testing.T) {
 	}
 	for id := range have {
 		t.Errorf("%s is not in the contract", id)
-	}
-	for id := range missing {
-		t.Errorf("%s is listed as missing but is not in the contract", id)
 	}
 }
 

@@ -82,11 +82,6 @@ type Query struct {
 	Native  bool // in API v2 alone; v1 takes no notice of it
 }
 
-// Missing is an operation of the frozen contract that this release answers with 404 and a reason.
-type Missing struct {
-	ID, Method, Path, Reason string
-}
-
 // QueryOf are the query parameters that a version of the API knows.
 func (o *Op) QueryOf(version Version) []Query {
 	if version == V2 {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"kowabunga/core/catalogue"
 )
 
 func TestRouter(t *testing.T) {
@@ -121,22 +119,6 @@ func TestQueryIsChecked(t *testing.T) {
 	}
 	if a := w.do("POST", "/api/v1/subnet/"+ids["subnet"]+"/adapter?assignIP=True&poolId=", `{"name":"x"}`); a.status != 201 || strings.Contains(a.body, `"addresses":[]`) {
 		t.Errorf("True is true, and an empty parameter is none: %d %s", a.status, a.body)
-	}
-}
-
-func TestMissingOperationsSayWhy(t *testing.T) {
-	w := newWorld(t)
-	for _, m := range catalogue.MissingOps {
-		path := m.Path
-		for strings.Contains(path, "{") {
-			path = path[:strings.Index(path, "{")] + strings.Repeat("a", 24) + path[strings.Index(path, "}")+1:]
-		}
-		if a := w.do(m.Method, "/api/v1"+path, "{}"); a.status != http.StatusNotFound || decode(t, a.body)["reason"] != m.Reason {
-			t.Errorf("%s: %d %s", m.ID, a.status, a.body)
-		}
-	}
-	if items := w.must("GET", "/api/v2/missing", "")["items"].([]any); len(items) != len(catalogue.MissingOps) {
-		t.Errorf("%d of %d are listed", len(items), len(catalogue.MissingOps))
 	}
 }
 

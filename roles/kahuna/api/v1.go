@@ -12,15 +12,11 @@ import (
 	"kowabunga/roles/kahuna/operate"
 )
 
-// routeV1 declares every operation of the frozen contract, those that this release lacks included.
+// routeV1 declares every operation of the frozen contract.
 func (a *API) routeV1(t *table) {
 	for _, op := range catalogue.OpsV1() {
 		t.add(catalogue.V1, BaseV1+op.Path, &method{verb: op.Method, name: op.ID, status: op.Status,
 			public: op.Access == access.Public, handle: a.handlerV1(op)})
-	}
-	for _, m := range catalogue.MissingOps {
-		t.add(catalogue.V1, BaseV1+m.Path, &method{verb: m.Method, name: m.ID, status: http.StatusNotFound,
-			handle: func(*call) error { return fault.New(fault.NotFound, "%s", m.Reason) }})
 	}
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/model"
@@ -69,7 +68,6 @@ func (a *API) routeV2(t *table) {
 	get("/top", "v2.Top", a.top)
 	get("/whoami", "v2.WhoAmI", a.whoami)
 	get("/version", "v2.Version", a.version)
-	get("/missing", "v2.Missing", a.missing)
 }
 
 // creations are the operations that create objects of a kind.
@@ -169,26 +167,4 @@ func (a *API) version(c *call) error {
 	c.buffer = append(catalogue.AppendString(append(c.buffer[:0], `{"api":["v1","v2"],"contract":"0.53.2","version":`...), a.Version), '}')
 	c.json(http.StatusOK, c.buffer)
 	return nil
-}
-
-// missing lists the operations of API v1 that this release answers with 404, and why.
-func (a *API) missing(c *call) error {
-	b := append(c.buffer[:0], `{"items":[`...)
-	for i, m := range Missing() {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = catalogue.AppendString(append(b, `{"id":`...), m.ID)
-		b = catalogue.AppendString(append(b, `,"method":`...), m.Method)
-		b = catalogue.AppendString(append(b, `,"path":`...), BaseV1+m.Path)
-		b = append(catalogue.AppendString(append(b, `,"reason":`...), m.Reason), '}')
-	}
-	c.buffer = append(b, `]}`...)
-	c.json(http.StatusOK, c.buffer)
-	return nil
-}
-
-// Missing are the operations of the frozen contract that this release answers with 404, by id.
-func Missing() []catalogue.Missing {
-	return slices.SortedFunc(slices.Values(catalogue.MissingOps), func(a, b catalogue.Missing) int { return strings.Compare(a.ID, b.ID) })
 }

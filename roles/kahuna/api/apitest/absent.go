@@ -4,21 +4,15 @@ import (
 	"io"
 	"net/http"
 	"strings"
-
-	"kowabunga/core/catalogue"
 )
 
 // unknown is an id that nothing has.
 const unknown = "0123456789abcdef01234567"
 
 // absent calls every operation in ways that must be refused: without a key, for what does not exist,
-// and with bodies that are no JSON; and those that this release lacks.
+// and with bodies that are no JSON.
 func (w *walk) absent() {
 	w.t.Helper()
-	missing := map[string]bool{}
-	for _, m := range catalogue.MissingOps {
-		missing[m.ID] = true
-	}
 	for i := range w.wire.Operations {
 		op := &w.wire.Operations[i]
 		var ids, odd []string
@@ -32,11 +26,11 @@ func (w *walk) absent() {
 			w.refused(op, fill(op.Path, ids), "", "", http.StatusUnauthorized)
 			w.refused(op, fill(op.Path, ids), "wrong", "", http.StatusUnauthorized)
 		}
-		if missing[op.ID] || len(ids) > 0 {
+		if len(ids) > 0 {
 			w.refused(op, fill(op.Path, ids), w.target.Key, body(op), http.StatusNotFound)
 			w.refused(op, fill(op.Path, odd), w.target.Key, body(op), http.StatusNotFound)
 		}
-		if op.Request != nil && len(ids) == 0 && !missing[op.ID] {
+		if op.Request != nil && len(ids) == 0 {
 			w.refused(op, op.Path, w.target.Key, "{", http.StatusBadRequest)
 			w.refused(op, op.Path, w.target.Key, "[]", http.StatusBadRequest)
 			w.refused(op, op.Path, w.target.Key, "{}", http.StatusUnprocessableEntity)

@@ -74,21 +74,6 @@ func V1(about About) Object {
 		o["responses"].(Object)[strconv.Itoa(op.Status)] = answer
 		place(paths, op.Path, op.Method, o)
 	}
-	tags = append(tags, Object{"name": "missing", "description": "Operations of the contract that this release answers with 404."})
-	for _, m := range catalogue.MissingOps {
-		var params []any
-		for _, segment := range strings.Split(m.Path, "/") {
-			if name, ok := strings.CutPrefix(segment, "{"); ok {
-				params = append(params, pathParam(strings.TrimSuffix(name, "}"), "object", true))
-			}
-		}
-		o := Object{"operationId": m.ID, "tags": []any{"missing"}, "deprecated": true, "summary": m.Reason,
-			"responses": Object{"404": failure("ApiError", "application/json")}}
-		if params != nil {
-			o["parameters"] = params
-		}
-		place(paths, m.Path, m.Method, o)
-	}
 	doc["paths"], doc["tags"] = paths, tags
 	return doc
 }

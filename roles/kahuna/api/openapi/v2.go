@@ -204,8 +204,6 @@ func nativeSchemas(all Object) {
 	historySchemas(all)
 	all["WhoAmI"] = object("the caller", Object{"name": text("name"), "role": text("role"), "user": text("id"), "token": text("id of the API key used"), "session": text("id of the login used")}, "name", "role")
 	all["Version"] = object("what answers", Object{"version": text("of the program"), "contract": text("release whose contract API v1 is"), "api": Object{"type": "array", "items": Object{"type": "string"}}}, "version", "contract", "api")
-	all["MissingOperation"] = object("an operation of API v1 that is answered 404", Object{"id": text("id"), "method": text("method"), "path": text("path"), "reason": text("why")}, "id", "method", "path", "reason")
-	all["MissingList"] = object("what API v1 lacks", Object{"items": Object{"type": "array", "items": ref("MissingOperation")}}, "items")
 }
 
 // nativePaths adds the operations that only API v2 has.
@@ -247,7 +245,6 @@ func nativePaths(paths Object) {
 	add("/top", "GET", "Top", "Read how full hosts, projects and pools are", nil, "200", "Top")
 	add("/whoami", "GET", "WhoAmI", "Read who the credentials belong to", nil, "200", "WhoAmI")
 	add("/version", "GET", "Version", "Read what answers", nil, "200", "Version")
-	add("/missing", "GET", "Missing", "List what API v1 lacks in this release", nil, "200", "MissingList")
 }
 
 func fromParam() Object {
