@@ -113,7 +113,12 @@ func (r *reconciler) look(doc *form.Document) (*entry, error) {
 	values := maps.Clone(doc.Values)
 	resolved := *doc
 	resolved.Values = values
-	if err := resolved.Refs(func(kind model.Kind, ref, path string) (string, error) { return r.id(e, kind, ref, path) }); err != nil {
+	waits := false // for what a document before it makes
+	if err := resolved.Refs(func(kind model.Kind, ref, path string) (string, error) {
+		id, err := r.id(e, kind, ref, path)
+		waits = waits || strings.HasPrefix(id, comingPrefix)
+		return id, err
+	}); err != nil {
 		return nil, err
 	}
 	e.doc = &resolved
@@ -126,8 +131,11 @@ func (r *reconciler) look(doc *form.Document) (*entry, error) {
 		return nil, fault.Bad("kind", "there is no such %s, and it cannot be made: objects of this kind come and go with others", doc.Kind.Name)
 	case e.id == "":
 		e.result = created
+	case len(e.changes) > 0 && waits:
+		e.result = changed
 	case len(e.changes) > 0:
 		e.result = changed
+		return e, r.weigh(e)
 	default:
 		e.result = unchanged
 	}
@@ -216,14 +224,34 @@ func (r *reconciler) create(e *entry) error {
 }
 
 func (r *reconciler) change(e *entry) error {
+	request, err := e.update()
+	if err == nil {
+		_, err = r.send(request)
+	}
+	return err
+}
+
+// update is the request that makes the object what the document says.
+func (e *entry) update() (client.Request, error) {
 	values := maps.Clone(e.doc.Values)
 	merge(e.doc.Kind, e.now, values)
 	body, err := form.Body(e.doc.Kind, values)
+	return client.Request{Op: "update " + title(e.doc), Method: http.MethodPut, Path: pathOf(e.doc.Kind, e.id), Query: url.Values{}, Body: body,
+		Match: string(e.now["version"])}, err
+}
+
+// weigh asks the server whether what differs here differs there: it writes some values its own way, such as
+// MAC addresses in lower case. What it refuses to plan stays different; another document may be what makes
+// it possible.
+func (r *reconciler) weigh(e *entry) error {
+	request, err := e.update()
 	if err != nil {
 		return err
 	}
-	_, err = r.send(client.Request{Op: "update " + title(e.doc), Method: http.MethodPut, Path: pathOf(e.doc.Kind, e.id), Body: body, Match: string(e.now["version"])})
-	return err
+	if p, _, err := r.c.foresee(request); err == nil && len(p.Changes) == 0 && p.Operation == nil {
+		e.changes, e.result = nil, unchanged
+	}
+	return nil
 }
 
 // send makes a request, follows the work that is left and returns the id of the object.
