@@ -32,6 +32,7 @@ func TestWireSection08Terraform(t *testing.T) {
 	ids := w.topology()
 	w.services(ids)
 	t.Run("parents are found by name and by id", func(t *testing.T) {
+		w := w.on(t)
 		for _, c := range []struct{ kind, name, id string }{
 			{"region", "eu", ids["region"]}, {"zone", "eu-a", ids["zone"]}, {"vnet", "priv", ids["vnet"]}, {"subnet", "s1", ids["subnet"]}, {"project", "web", ids["project"]},
 			{"pool", "p1", ids["pool"]}, {"nfs", "nfs", ids["nfs"]}, {"kawaii", "kawaii-web", ids["kawaii"]}, {"team", "t1", ids["team"]},
@@ -47,6 +48,7 @@ func TestWireSection08Terraform(t *testing.T) {
 		}
 	})
 	t.Run("parents left out are asked for with an empty id", func(t *testing.T) {
+		w := w.on(t)
 		for _, path := range []string{"/pool/", "/template/", "/nfs/", "/pool//templates"} {
 			if a := w.do("GET", "/api/v1"+path, ""); a.status < 300 {
 				t.Errorf("GET %s: %d %s", path, a.status, a.body)
@@ -54,6 +56,7 @@ func TestWireSection08Terraform(t *testing.T) {
 		}
 	})
 	t.Run("what is done after a creation succeeds", func(t *testing.T) {
+		w := w.on(t)
 		user := w.must("POST", "/api/v1/user", `{"name":"new","description":"","email":"new@eu.test","role":"user","notifications":false}`)
 		w.must("PATCH", "/api/v1/user/"+user["id"].(string)+"/resetPassword", "")
 		bot := w.must("POST", "/api/v1/user", `{"name":"bot","description":"","email":"bot@eu.test","role":"superAdmin","notifications":false}`)
@@ -69,6 +72,7 @@ func TestWireSection08Terraform(t *testing.T) {
 		}
 	})
 	t.Run("objects it looks into stand", func(t *testing.T) {
+		w := w.on(t)
 		for path, keys := range map[string][]string{
 			"/kaktus/" + ids["kaktus"]:                            {"cpu_cost", "memory_cost"},
 			"/pool/" + ids["pool"]:                                {"cost"},
@@ -91,6 +95,7 @@ func TestWireSection08Terraform(t *testing.T) {
 		}
 	})
 	t.Run("its updates send everything, with what the server set", func(t *testing.T) {
+		w := w.on(t)
 		kawaii := fmt.Sprintf(`{"id":%q,"description":"","netip":{"public":[],"private":[],"zones":[]},"firewall":{"ingress":[],"egress_policy":"accept","egress":[]},"dnat":[],"vpc_peerings":[]}`, ids["kawaii"])
 		before := w.must("GET", "/api/v1/kawaii/"+ids["kawaii"], "")
 		after := w.must("PUT", "/api/v1/kawaii/"+ids["kawaii"], kawaii)
@@ -110,6 +115,7 @@ func TestWireSection08Terraform(t *testing.T) {
 		}
 	})
 	t.Run("a tunnel is below the configured name of its gateway", func(t *testing.T) {
+		w := w.on(t)
 		path := "/api/v1/kawaii/kawaii-web/ipsec/" + ids["ipsec"]
 		got := w.must("GET", path, "")
 		for _, key := range []string{"dpd_timeout", "dpd_timeout_action"} { // it swaps its defaults for absent ones

@@ -128,11 +128,19 @@ func TestBothSpellingsOfTheDocumentation(t *testing.T) {
 	w := newWorld(t)
 	ids := w.topology()
 	gw := w.gateway(ids)
-	for n, c := range [][2]string{{"SHA1", "SHA1"}, {"SHA256", "SHA256"}, {"SHA2-256", "SHA256"}, {"SHA2-384", "SHA384"}, {"SHA384", "SHA384"}, {"SHA512", "SHA512"}, {"SHA2-512", "SHA512"}} {
+	for n, c := range [][2]string{{"SHA1", "SHA1"}, {"SHA-1", "SHA1"}, {"SHA256", "SHA256"}, {"SHA2-256", "SHA256"}, {"SHA2-384", "SHA384"}, {"SHA384", "SHA384"}, {"SHA512", "SHA512"}, {"SHA2-512", "SHA512"}} {
 		body := strings.NewReplacer("SHA2-512", c[0], "SHA512", c[0], "5.6.7.8", fmt.Sprintf("5.6.7.%d", n+1), "172.16.1.0", fmt.Sprintf("172.16.%d.0", n+1)).Replace(office)
 		got := w.must("POST", "/api/v1/kawaii/"+gw+"/ipsec", fmt.Sprintf(`{"name":"t%d","pre_shared_key":"hunter-2-tunnels",%s}`, n, body))
 		if got["phase1_integrity_algorithm"] != c[1] || got["phase2_integrity_algorithm"] != c[1] {
 			t.Errorf("%s is answered as %v and %v", c[0], got["phase1_integrity_algorithm"], got["phase2_integrity_algorithm"])
+		}
+	}
+	far := strings.Replace(office, "5.6.7.8", "5.6.7.100", 1)
+	tunnel := w.id("/api/v1/kawaii/"+gw+"/ipsec", `{"name":"far","pre_shared_key":"hunter-2-tunnels",`+far+`}`)
+	for _, c := range [][2]string{{"clear", "clear"}, {"restart", "restart"}, {"start", "start"}, {"trap", "start"}} {
+		got := w.must("PUT", "/api/v1/kawaii/"+gw+"/ipsec/"+tunnel, fmt.Sprintf(`{"name":"far","pre_shared_key":"","dpd_timeout_action":%q,%s}`, c[0], far))
+		if got["dpd_timeout_action"] != c[1] || got["dpd_timeout"] != "240s" {
+			t.Errorf("the action %s is answered as %v after %v", c[0], got["dpd_timeout_action"], got["dpd_timeout"])
 		}
 	}
 	w.refused("a sum nobody knows", "POST", "/api/v1/kawaii/"+gw+"/ipsec", `{"name":"x","pre_shared_key":"hunter-2-tunnels",`+strings.ReplaceAll(office, "SHA2-512", "SHA3-512")+`}`, masterKey, 422)

@@ -69,6 +69,7 @@ func TestWireSection06DefaultsAndUpdates(t *testing.T) {
 	w.services(ids)
 	in := "/project/" + ids["project"] + "/region/" + ids["region"]
 	t.Run("declared defaults hold", func(t *testing.T) {
+		w := w.on(t)
 		ids["open"] = w.id("/api/v1/region/"+ids["region"]+"/vnet", `{"name":"open","vlan":202,"interface":"br202"}`)
 		for path, want := range map[string]string{
 			"/vnet/" + ids["open"]:                                `"private":true`,
@@ -100,6 +101,7 @@ func TestWireSection06DefaultsAndUpdates(t *testing.T) {
 		}
 	})
 	t.Run("the first of a kind is its parent's default, and another may become it", func(t *testing.T) {
+		w := w.on(t)
 		second := w.id("/api/v1/pool/"+ids["pool"]+"/template", `{"name":"other","source":"http://127.0.0.1/other.img"}`)
 		first := w.must("POST", "/api/v1/project/"+ids["project"]+"/zone/"+ids["zone"]+"/kompute", `{"name":"d1",`+small+`}`)["id"].(string)
 		w.must("PATCH", "/api/v1/pool/"+ids["pool"]+"/template/"+second+"/default", "")
@@ -111,6 +113,7 @@ func TestWireSection06DefaultsAndUpdates(t *testing.T) {
 		}
 	})
 	t.Run("an empty text clears, lists are replaced", func(t *testing.T) {
+		w := w.on(t)
 		put := func(more string) map[string]any {
 			return w.must("PUT", "/api/v1/project/"+ids["project"], fmt.Sprintf(`{"name":"web","teams":[%q],"regions":[%q]%s}`, ids["team"], ids["region"], more))
 		}
@@ -122,6 +125,7 @@ func TestWireSection06DefaultsAndUpdates(t *testing.T) {
 		}
 	})
 	t.Run("what cannot be changed is refused", func(t *testing.T) {
+		w := w.on(t)
 		volume := w.id("/api/v1"+in+"/volume", `{"name":"v","type":"raw","size":2147483648}`)
 		kompute := w.id("/api/v1/project/"+ids["project"]+"/zone/"+ids["zone"]+"/kompute", `{"name":"c",`+small+`}`)
 		for path, body := range map[string]string{
@@ -137,6 +141,7 @@ func TestWireSection06DefaultsAndUpdates(t *testing.T) {
 		}
 	})
 	t.Run("names are unique, and host names where they become one", func(t *testing.T) {
+		w := w.on(t)
 		spare := w.id("/api/v1/agent", `{"name":"spare","type":"Kaktus"}`)
 		for path, body := range map[string]string{
 			"/agent": `{"name":"a1","type":"Kaktus"}`, "/team": `{"name":"t1","users":[]}`, "/user": `{"name":"ann","email":"x@eu.test","role":"user"}`, "/region": `{"name":"eu","domain":""}`,
@@ -157,6 +162,7 @@ func TestWireSection06DefaultsAndUpdates(t *testing.T) {
 		}
 	})
 	t.Run("what something else needs stays", func(t *testing.T) {
+		w := w.on(t)
 		for _, path := range []string{"/region/" + ids["region"], "/zone/" + ids["zone"], "/kaktus/" + ids["kaktus"], "/vnet/" + ids["vnet"], "/subnet/" + ids["subnet"], "/pool/" + ids["pool"], "/nfs/" + ids["nfs"],
 			"/kawaii/" + ids["kawaii"], "/agent/" + ids["agent"], "/project/" + ids["project"]} {
 			w.refused("DELETE "+path, "DELETE", "/api/v1"+path, "", masterKey, 409)

@@ -164,6 +164,13 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	return w
 }
 
+// on is the world for a subtest, which ends at its own first failure.
+func (w *world) on(t testing.TB) *world {
+	part := *w
+	part.t = t
+	return &part
+}
+
 // answer is what came back.
 type answer struct {
 	status int
