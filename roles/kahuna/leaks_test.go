@@ -1,10 +1,12 @@
 package kahuna
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"kowabunga/core/agentproto"
@@ -88,5 +90,56 @@ func TestA28NoTemporaryFilesStay(t *testing.T) {
 	}
 	if v := r.s.store.View(); v.Len(model.KindKompute)+v.Len(model.KindInstance)+v.Len(model.KindVolume)+v.Len(model.KindAdapter) != 0 {
 		t.Error("something of the machine stays")
+	}
+}
+
+// No secret reaches a log or stands in the store in the clear, whatever the level.
+func TestA17LogsHoldNoSecrets(t *testing.T) {
+	r := start(t, t.TempDir())
+	region, zone, agent, _ := r.host("eu")
+	path := r.topology(region, zone, agent)
+	var ann, key struct{ ID, Key string }
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/api/v1/project", `{"name":"p","teams":[],"regions":[],"root_password":"hunter2-root","metadatas":[{"key":"k","value":"v"}]}`},
+		{"POST", "/api/v1/region/" + string(region) + "/pool", `{"name":"ceph","pool":"dir:ceph","ceph_secret_uuid":"hunter2-ceph","agents":["` + string(agent) + `"]}`},
+		{"POST", path, web},
+		{"POST", "/api/v1/vnet/" + r.made("/region/"+string(region)+"/vnet", `{"name":"pub","interface":"br1","private":false}`) + "/subnet", `{"name":"outside","cidr":"203.0.113.0/24","gateway":"203.0.113.1"}`},
+	} {
+		if status := r.ask(c.method, c.path, c.body, nil); status != 201 {
+			t.Fatalf("%s: %d", c.path, status)
+		}
+	}
+	gateway := r.made(path[len("/api/v1"):strings.Index(path, "/zone/")]+"/region/"+string(region)+"/kawaii", `{}`)
+	r.made("/kawaii/"+gateway+"/ipsec", `{"name":"office","remote_ip":"198.51.100.7","remote_subnet":"192.168.7.0/24","pre_shared_key":"hunter2-tunnel","phase1_dh_group_number":14,"phase1_integrity_algorithm":"SHA256","phase1_encryption_algorithm":"AES256","phase2_dh_group_number":14,"phase2_integrity_algorithm":"SHA256","phase2_encryption_algorithm":"AES256"}`)
+	r.ask("POST", "/api/v1/user", `{"name":"ann","email":"ann@example.net","role":"user"}`, &ann)
+	r.ask("PATCH", "/api/v2/user/"+ann.ID+"/token", "", &key)
+	var in struct{ JWT string }
+	if status := r.ask("PUT", "/api/v1/user/"+ann.ID+"/password", `{"value":"hunter2 Wombats juggle lamps"}`, nil); status != 200 {
+		t.Fatal(status)
+	}
+	if status := r.ask("POST", "/api/v1/login", `{"email":"ann@example.net","password":"hunter2 Wombats juggle lamps"}`, &in); status != 201 {
+		t.Fatal(status)
+	}
+	// What is refused is not quoted either.
+	r.ask("POST", "/api/v1/login", `{"email":"a@example.net","password":"hunter2-wrong"}`, nil)
+	r.ask("POST", "/api/v1/project", `{"name":"p","teams":[],"regions":[],"root_password":"hunter2-again"}`, nil)
+	r.ask("PUT", "/api/v1/user/"+ann.ID+"/password", `{"value":"hunter2"}`, nil)
+	metadata, _, _ := r.seed("kompute.create")
+	r.stop()
+	text := r.logs.String()
+	if !strings.Contains(text, "CreateKawaiiIpSec") {
+		t.Error("the log tells nothing")
+	}
+	raw, err := readAll(r.s.cfg.data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, secret := range map[string]string{"master key": r.key, "word of the test": "hunter2", "user's key": key.Key, "login": in.JWT, "machine's secret": metadata} {
+		if secret == "" || strings.Contains(text, secret) {
+			t.Errorf("the %s is in the log, or there is none", what)
+		}
+		if bytes.Contains(raw, []byte(secret)) {
+			t.Errorf("the %s is in the store in the clear", what)
+		}
 	}
 }
