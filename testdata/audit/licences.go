@@ -24,6 +24,7 @@ var approved = []licence{
 	{"Apache-2.0", []string{"licensed under the apache license version 2 0", "you may obtain a copy of the license at http www apache org licenses license 2 0"}},
 	{"BSD-2-Clause", []string{redistribute, binary}},
 	{"BSD-3-Clause", []string{redistribute, binary, endorse}},
+	{"CC0-1.0", []string{"cc0 1 0 universal", "creative commons legal code", "statement of purpose"}},
 	{"ISC", []string{"permission to use copy modify and or distribute this software for any purpose with or without fee is hereby granted"}},
 	{"ISC", []string{"permission to use copy modify and distribute this software for any purpose with or without fee is hereby granted"}},
 	{"MIT", []string{"permission is hereby granted free of charge to any person obtaining a copy of this software",

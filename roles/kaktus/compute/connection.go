@@ -68,7 +68,7 @@ type dialer func() (net.Conn, error)
 
 func (d dialer) Dial() (net.Conn, error) { return d() }
 
-// watchedConn tells when reading ended, by whichever side.
+// watchedConn tells when reading or writing ended, by whichever side.
 type watchedConn struct {
 	net.Conn
 	lost func()
@@ -80,6 +80,24 @@ func (w *watchedConn) Read(p []byte) (int, error) {
 		w.lost()
 	}
 	return n, err
+}
+
+func (w *watchedConn) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	if err != nil {
+		w.lost()
+	}
+	return n, err
+}
+
+// over tells whether the connection has ended, though it may not have been replaced yet.
+func (s *session) over() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // close ends the connection at once; pending calls fail.
@@ -122,7 +140,7 @@ func (c *connection) get(ctx context.Context) (*session, error) {
 		}
 		s, changed := c.current, c.changed
 		c.mu.Unlock()
-		if s != nil {
+		if s != nil && !s.over() {
 			return s, nil
 		}
 		select {
