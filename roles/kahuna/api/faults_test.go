@@ -128,6 +128,34 @@ func TestA18TunnelsOfOthersAreNotFoundBelowAnOwnGateway(t *testing.T) {
 	}
 }
 
+// What a body or query names is of the caller's project or region, whoever asks.
+func TestA19ReferencesOfOthersAreRefused(t *testing.T) {
+	w := newWorld(t)
+	ids := w.topology()
+	evil := w.tenant(ids)
+	w.kompute(ids, "victim")
+	disk, card := w.must("GET", "/api/v2/volumes/victim-os", "")["id"].(string), w.must("GET", "/api/v2/adapters/victim-private-adapter", "")["id"].(string)
+	us := w.id("/api/v1/region", `{"name":"us","domain":"us.test"}`)
+	zone := w.id("/api/v1/region/"+us+"/zone", `{"name":"us-a"}`)
+	agent := w.id("/api/v1/agent", `{"name":"a2","type":"Kaktus"}`)
+	w.id("/api/v1/zone/"+zone+"/kaktus", fmt.Sprintf(`{"name":"k2","agents":[%q]}`, agent))
+	pool := w.id("/api/v1/region/"+us+"/pool", fmt.Sprintf(`{"name":"far","pool":"dir:far","agents":[%q]}`, agent))
+	template := w.id("/api/v1/pool/"+pool+"/template", `{"name":"far","source":"http://127.0.0.1/far.img"}`)
+	nfs := w.id("/api/v1/region/"+us+"/nfs", `{"name":"far","endpoint":"far.us.test","backends":["192.0.2.1"]}`)
+	own := "/api/v1/project/" + ids["project2"]
+	for _, key := range []string{evil, masterKey} {
+		w.refused("another's disk", "POST", own+"/zone/"+ids["zone"]+"/instance", fmt.Sprintf(`{"name":"i","memory":1073741824,"vcpus":1,"volumes":[%q]}`, disk), key, 404, 409, 422)
+		mine := w.id(own+"/region/"+ids["region"]+"/volume", `{"name":"boot","type":"os","size":4294967296}`)
+		w.refused("another's card", "POST", own+"/zone/"+ids["zone"]+"/instance", fmt.Sprintf(`{"name":"i","memory":1073741824,"vcpus":1,"volumes":[%q],"adapters":[%q]}`, mine, card), key, 404, 409, 422)
+		w.must("DELETE", "/api/v1/volume/"+mine, "")
+		w.refused("a card on another's subnet", "POST", "/api/v1/subnet/"+ids["subnet"]+"/adapter", `{"name":"tap"}`, evil, 404)
+		w.refused("another region's pool", "POST", own+"/region/"+ids["region"]+"/volume?poolId="+pool, `{"name":"v","type":"raw","size":1073741824}`, key, 404, 422)
+		w.refused("another region's template", "POST", own+"/zone/"+ids["zone"]+"/kompute?templateId="+template, `{"name":"k",`+small+`}`, key, 404, 422)
+		w.refused("another region's share", "POST", own+"/region/"+ids["region"]+"/kylo?nfsId="+nfs, `{"name":"f"}`, key, 404, 422)
+		w.refused("a zone of a region the project is not in", "POST", own+"/zone/"+zone+"/kompute", `{"name":"k",`+small+`}`, key, 403, 404, 409, 422)
+	}
+}
+
 // A peering without the other side's word joins nothing, and no subnet that belongs to nobody is peered
 // with by tenants.
 func TestA20PeeringNeedsBothSides(t *testing.T) {
