@@ -39,8 +39,8 @@ var firewallFields = []Field{
 var peeringFields = []Field{
 	str("subnet", 0, func(p *model.Peering) *string { return (*string)(&p.Subnet) }, Required, Ref(model.KindSubnet), Doc("subnet of the other side")),
 	str("policy", 1, func(p *model.Peering) *string { return &p.Policy }, Enum("accept", "drop"), Default("drop"), Always, Doc("what happens to what no rule names")),
-	objects("ingress", 2, "KawaiiVpcForwardRule", func(p *model.Peering) *[]model.PortRule { return &p.Ingress }, portFields, Always, Single, Doc("exceptions for what comes from there")),
-	objects("egress", 3, "KawaiiVpcForwardRule", func(p *model.Peering) *[]model.PortRule { return &p.Egress }, portFields, Always, Single, Doc("exceptions for what goes there")),
+	objects("ingress", 2, "KawaiiVpcForwardRule", func(p *model.Peering) *[]model.PortRule { return &p.Ingress }, portFields, Always, Single, Doc("ports open to what comes from there, whatever the policy")),
+	objects("egress", 3, "KawaiiVpcForwardRule", func(p *model.Peering) *[]model.PortRule { return &p.Egress }, portFields, Always, Single, Doc("ports open to what goes there, whatever the policy")),
 	legs(),
 }
 

@@ -73,7 +73,7 @@ type Peering struct {
 	Granted bool        `json:"granted,omitempty"` // a superAdmin declared it while the subnet belonged to no project
 }
 
-// PortRule is an exception to a peering's policy.
+// PortRule opens ports in one direction of a peering, whatever its policy.
 type PortRule struct {
 	Protocol string `json:"protocol"`
 	Ports    string `json:"ports"`

@@ -15,9 +15,10 @@ type reach struct {
 	icmp     bool
 }
 
-// reachOf reads a policy with its exceptions.
+// reachOf reads a policy with its rules. Rules open ports whatever the policy: the user documentation
+// peers with policy accept and a rule for all ports, and means that everything passes.
 func reachOf(text string, rules []model.PortRule) (reach, bool) {
-	exceptions := map[string]ports{}
+	opened := map[string]ports{}
 	fine := true
 	for _, r := range rules {
 		set, ok := parsePorts(r.Ports)
@@ -25,13 +26,13 @@ func reachOf(text string, rules []model.PortRule) (reach, bool) {
 			fine = false
 			continue
 		}
-		exceptions[r.Protocol] = exceptions[r.Protocol].union(set)
+		opened[r.Protocol] = opened[r.Protocol].union(set)
 	}
 	// Without a policy nothing passes: it is the default of peerings.
 	if text == "accept" {
-		return reach{tcp: exceptions["tcp"].inverse(), udp: exceptions["udp"].inverse(), icmp: true}, fine
+		return reach{tcp: ports{}.inverse(), udp: ports{}.inverse(), icmp: true}, fine
 	}
-	return reach{tcp: exceptions["tcp"], udp: exceptions["udp"]}, fine
+	return reach{tcp: opened["tcp"], udp: opened["udp"]}, fine
 }
 
 func (r reach) and(o reach) reach {
