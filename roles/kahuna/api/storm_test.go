@@ -26,7 +26,7 @@ type storm struct {
 }
 
 // caller is somebody who makes requests. word stands in all names of his tenant and nowhere else.
-type caller struct{ name, key, word, project string }
+type caller struct{ name, key, word, project, user string }
 
 func newStorm(t testing.TB, seed uint64) *storm {
 	w := newWorld(t)
@@ -39,9 +39,9 @@ func newStorm(t testing.TB, seed uint64) *storm {
 		w.id("/api/v1/vnet/"+ids["vnet"]+"/subnet", fmt.Sprintf(`{"name":"net-%s","cidr":"10.%d.0.0/24","gateway":"10.%d.0.1","gw_pool":[{"first":"10.%d.0.240","last":"10.%d.0.249"}]}`, word, 202+len(s.callers), 202+len(s.callers), 202+len(s.callers), 202+len(s.callers)))
 		project := w.id("/api/v1/project?subnetSize=26", fmt.Sprintf(`{"name":"%s-project","domain":"%s.test","root_password":"%s-password-7","teams":[%q],"regions":[%q]}`, word, word, word, team, ids["region"]))
 		w.id("/api/v1/project/"+project+"/zone/"+ids["zone"]+"/kompute", fmt.Sprintf(`{"name":"%s-machine","memory":1073741824,"vcpus":1,"disk":4294967296}`, word))
-		s.callers = append(s.callers, caller{word + " admin", w.key(admin), word, project}, caller{word + " reader", w.key(reader), word, project})
+		s.callers = append(s.callers, caller{word + " admin", w.key(admin), word, project, admin}, caller{word + " reader", w.key(reader), word, project, reader})
 	}
-	s.callers = append(s.callers, caller{"stranger", w.key(ids["stranger"]), "nobody", ""}, caller{"nobody", "", "nobody", ""})
+	s.callers = append(s.callers, caller{"stranger", w.key(ids["stranger"]), "nobody", "", ids["stranger"]}, caller{"nobody", "", "nobody", "", ""})
 	s.ops = catalogue.Ops()
 	return s
 }
@@ -247,14 +247,15 @@ func (s *storm) word() string {
 }
 
 // blow makes n requests and calls seen with each answer.
-func (s *storm) blow(t *testing.T, n int, who func() caller, seen func(c caller, what string, status int, body string)) map[int]int {
+func (s *storm) blow(t *testing.T, n int, who func() *caller, seen func(c caller, what string, status int, body string)) map[int]int {
 	t.Helper()
 	tally := map[int]int{}
 	for i := range n {
 		if i%50 == 0 {
 			s.look()
 		}
-		c := who()
+		asking := who()
+		c := *asking
 		op, method, path, query, body := s.request(c)
 		r, err := http.NewRequest(method, "http://kahuna.test/", strings.NewReader(body))
 		if err != nil {
@@ -268,6 +269,9 @@ func (s *storm) blow(t *testing.T, n int, who func() caller, seen func(c caller,
 		a := newRecorder()
 		s.w.api.ServeHTTP(a, r)
 		tally[a.status]++
+		if a.status == http.StatusUnauthorized && c.user != "" {
+			asking.key = s.renew(c.user) // he has given himself another
+		}
 		what := fmt.Sprintf("request %d, %s by %s: %s %s?%s %.600s", i, op.ID, c.name, method, path, query, body)
 		// 507 is the contract's word for a quota that is used up, and a host that somebody took the agents
 		// from cannot be asked: both are answers, not faults.
@@ -283,6 +287,13 @@ func (s *storm) blow(t *testing.T, n int, who func() caller, seen func(c caller,
 	return tally
 }
 
+// renew is a new key for a user, the old one's place taken or the account switched off; empty when he is
+// gone.
+func (s *storm) renew(user string) string {
+	key, _ := decode(s.w.t, s.w.do("PATCH", "/api/v2/users/"+user+"/token", "").body)["key"].(string)
+	return key
+}
+
 // requests is how many requests a storm has: some for every run of the tests, more when asked for.
 func requests(t *testing.T) int {
 	n, err := strconv.Atoi(os.Getenv("KOWABUNGA_STORM"))
@@ -296,12 +307,12 @@ func requests(t *testing.T) int {
 // Whatever a superAdmin sends, no request ends in a fault of the program.
 func TestStormBreaksNothing(t *testing.T) {
 	s := newStorm(t, 7)
-	root := caller{"root", masterKey, "root", ""}
-	t.Log(s.blow(t, requests(t), func() caller {
+	root := &caller{"root", masterKey, "root", "", ""}
+	t.Log(s.blow(t, requests(t), func() *caller {
 		if s.IntN(3) > 0 {
 			return root
 		}
-		return s.callers[s.IntN(len(s.callers))]
+		return &s.callers[s.IntN(len(s.callers))]
 	}, func(caller, string, int, string) {}))
 	if log := s.w.log.String(); strings.Contains(log, "panic") {
 		t.Errorf("the log tells of a panic: %.2000s", log)
@@ -312,7 +323,7 @@ func TestStormBreaksNothing(t *testing.T) {
 func TestStormLeaksNothing(t *testing.T) {
 	s := newStorm(t, 11)
 	var shown [2]int // own names seen, to know that the check can see any
-	t.Log(s.blow(t, requests(t), func() caller { return s.callers[s.IntN(len(s.callers))] }, func(c caller, what string, status int, body string) {
+	t.Log(s.blow(t, requests(t), func() *caller { return &s.callers[s.IntN(len(s.callers))] }, func(c caller, what string, status int, body string) {
 		for i, word := range []string{"velvet", "copper"} {
 			if !strings.Contains(body, word) {
 				continue
