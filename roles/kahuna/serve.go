@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -53,11 +52,6 @@ certificates anew.`,
 func Run(ctx context.Context, cfg Config, reload func() (Config, error)) error {
 	level := new(slog.LevelVar)
 	log := cfg.Log.Logger(os.Stderr, level)
-	// What is alive here is mostly connections and records that stay, a small part of them garbage soon:
-	// letting garbage grow to half of it instead of all costs little and saves much.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
 	s, err := open(ctx, cfg, log, level)
 	if err != nil {
 		return err

@@ -191,6 +191,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 		runs = nil
 		s.metadata.Close()
 	}
+	runs = append(runs, tendHeap)
 	for _, run := range runs {
 		background.Add(1)
 		go func() {
