@@ -13,3 +13,21 @@ func TestGarbageFollowsWhatIsAlive(t *testing.T) {
 		}
 	}
 }
+
+// Memory is given back when nobody needs it, and nobody who works is held up for it.
+func TestMemoryIsGivenBackInQuiet(t *testing.T) {
+	for _, c := range []struct {
+		what      string
+		last, now heap
+		want      bool
+	}{
+		{"garbage of a start", heap{asked: 50 << 20}, heap{alive: 8 << 20, used: 30 << 20, asked: 51 << 20}, true},
+		{"room that a burst left", heap{asked: 50 << 20}, heap{alive: 60 << 20, used: 61 << 20, free: 40 << 20, asked: 51 << 20}, true},
+		{"work", heap{asked: 50 << 20}, heap{alive: 8 << 20, used: 30 << 20, asked: 190 << 20}, false},
+		{"nothing to give", heap{asked: 50 << 20}, heap{alive: 8 << 20, used: 10 << 20, free: 1 << 20, asked: 51 << 20}, false},
+	} {
+		if got := idle(c.last, c.now); got != c.want {
+			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+}

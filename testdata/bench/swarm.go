@@ -55,13 +55,14 @@ func swarm(ctx context.Context, program string) ([]figure, error) {
 		return nil, ctx.Err()
 	case <-time.After(idleFor):
 	}
-	anonymous, err := resident(server.cmd.Process.Pid)
+	anonymous, pss, err := memory(server.cmd.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
 	about := fmt.Sprintf("%d agents over TLS: ", swarmAgents)
 	figures := []figure{{name: about + "all connected after", value: first.Seconds(), unit: "s"},
-		{name: "resident memory of Kahuna", value: anonymous, unit: "MB", bound: 150}}
+		{name: "anonymous memory of Kahuna", value: anonymous, unit: "MB", bound: 150},
+		{name: "its proportional set size (PSS)", value: pss, unit: "MB"}}
 
 	server.kill()
 	if server, err = b.start("kahuna", "serve", "--dir", kahuna); err != nil {

@@ -181,10 +181,12 @@ func (b *bench) bare(key, body string) (string, error) {
 	return "", fmt.Errorf("the bare handler did not start")
 }
 
-// serveBare is a handler that checks the key as Kahuna does and answers the same bytes.
+// serveBare is a handler that checks the key as Kahuna does and answers the same bytes, in a server with
+// the limits that any server on a network needs.
 func serveBare(address string) error {
 	sum, body := sha256.Sum256([]byte(os.Getenv("BENCH_KEY"))), []byte(os.Getenv("BENCH_BODY"))
-	return http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Addr: address, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := sha256.Sum256([]byte(r.Header.Get("X-API-Key")))
 		if subtle.ConstantTimeCompare(given[:], sum[:]) != 1 {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -193,5 +195,6 @@ func serveBare(address string) error {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		_, _ = w.Write(body)
-	}))
+	})
+	return server.ListenAndServe()
 }
