@@ -27,30 +27,20 @@ func processes(ctx context.Context, program string) ([]figure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; build it with: make build", err)
 	}
-	dir, err := os.MkdirTemp("", "kowabunga-bench-")
+	b, api, err := initialised(ctx, program, "--plain-http")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	b := &bench{ctx: ctx, program: program, dir: dir}
 	defer b.end()
 
 	figures := []figure{{name: "executable", value: float64(info.Size()) / 1e6, unit: "MB", bound: 45}}
-	address, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
-	kahuna := filepath.Join(dir, "kahuna")
-	if err := b.run("kahuna", "init", "--dir", kahuna, "--listen", address, "--plain-http"); err != nil {
-		return nil, err
-	}
 	var took []float64
 	var server *process
 	for range starts {
 		if server != nil {
 			server.stop()
 		}
-		if server, err = b.start("kahuna", "serve", "--dir", kahuna); err != nil {
+		if server, err = b.start("kahuna", "serve", "--dir", b.kahuna()); err != nil {
 			return nil, err
 		}
 		took = append(took, float64(server.ready.Microseconds())/1000)
@@ -58,7 +48,7 @@ func processes(ctx context.Context, program string) ([]figure, error) {
 	slices.Sort(took)
 	figures = append(figures, figure{name: fmt.Sprintf("kahuna: start until ready, median of %d", starts), value: took[len(took)/2], unit: "ms"})
 
-	agent, err := b.join("http://"+address, filepath.Join(kahuna, "secrets", "master-key"))
+	agent, err := b.join(api)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +72,36 @@ func processes(ctx context.Context, program string) ([]figure, error) {
 	}
 	return figures, nil
 }
+
+// initialised is a bench with a Kahuna that was not started yet, in a directory of their own, and a client
+// that has its master key. It listens with TLS unless more says --plain-http. end removes everything.
+func initialised(ctx context.Context, program string, more ...string) (*bench, client, error) {
+	dir, err := os.MkdirTemp("", "kowabunga-bench-")
+	if err != nil {
+		return nil, client{}, err
+	}
+	b := &bench{ctx: ctx, program: program, dir: dir}
+	address, err := freeAddress()
+	url := "https://" + address
+	if slices.Contains(more, "--plain-http") {
+		url = "http://" + address
+	}
+	if err == nil {
+		err = b.run(append([]string{"kahuna", "init", "--dir", b.kahuna(), "--listen", address, "--url", url}, more...)...)
+	}
+	key := ""
+	if err == nil {
+		key, err = masterKey(b.kahuna())
+	}
+	if err != nil {
+		b.end()
+		return nil, client{}, err
+	}
+	return b, client{ctx, url, key}, nil
+}
+
+// kahuna is the directory of the Kahuna that is measured.
+func (b *bench) kahuna() string { return filepath.Join(b.dir, "kahuna") }
 
 type bench struct {
 	ctx          context.Context
@@ -176,16 +196,12 @@ func (b *bench) end() {
 	for _, p := range slices.Backward(b.running) {
 		p.stop()
 	}
+	_ = os.RemoveAll(b.dir)
 }
 
 // join declares an agent, makes this machine one in a directory of its own, and waits until it is
 // connected.
-func (b *bench) join(url, keyFile string) (*process, error) {
-	key, err := os.ReadFile(keyFile)
-	if err != nil {
-		return nil, err
-	}
-	api := client{b.ctx, url, strings.TrimSpace(string(key))}
+func (b *bench) join(api client) (*process, error) {
 	var agent struct{ ID, Key string }
 	if err := api.do("POST", "/api/v1/agent", `{"name":"bench","type":"Kaktus"}`, &agent); err != nil {
 		return nil, err
@@ -198,7 +214,7 @@ func (b *bench) join(url, keyFile string) (*process, error) {
 		return nil, err
 	}
 	// Emulation: trying a guest on KVM would measure QEMU.
-	if err := b.run("kaktus", "join", "--dir", dir, "--url", url, "--id", agent.ID, "--key-file", secret, "--accel", "tcg"); err != nil {
+	if err := b.run("kaktus", "join", "--dir", dir, "--url", api.url, "--id", agent.ID, "--key-file", secret, "--accel", "tcg"); err != nil {
 		return nil, err
 	}
 	p, err := b.start("kaktus", "serve", "--dir", dir)

@@ -19,42 +19,28 @@ const (
 
 // scale measures a Kahuna that knows many things: how long it takes to start, to answer and to accept.
 func scale(ctx context.Context, program string) ([]figure, error) {
-	dir, err := os.MkdirTemp("", "kowabunga-bench-")
+	b, api, err := initialised(ctx, program, "--plain-http")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	b := &bench{ctx: ctx, program: program, dir: dir}
 	defer b.end()
-	address, err := freeAddress()
+	w, err := fill(ctx, b.kahuna(), scaleHosts, scaleProjects, scaleMachines)
 	if err != nil {
 		return nil, err
 	}
-	kahuna := filepath.Join(dir, "kahuna")
-	if err := b.run("kahuna", "init", "--dir", kahuna, "--listen", address, "--plain-http"); err != nil {
-		return nil, err
-	}
-	w, err := fill(ctx, kahuna, scaleHosts, scaleProjects, scaleMachines)
-	if err != nil {
-		return nil, err
-	}
-	server, err := b.start("kahuna", "serve", "--dir", kahuna)
-	if err != nil {
-		return nil, err
-	}
-	key, err := masterKey(kahuna)
+	server, err := b.start("kahuna", "serve", "--dir", b.kahuna())
 	if err != nil {
 		return nil, err
 	}
 	about := fmt.Sprintf("%d machines, %d hosts, %d projects: ", scaleMachines, scaleHosts, scaleProjects)
 	figures := []figure{{name: about + "cold start until ready", value: float64(server.ready.Microseconds()) / 1000, unit: "ms", bound: 2000}}
 
-	url := "http://" + address
+	url := api.url
 	var ones []string
 	for i := range 500 {
 		ones = append(ones, url+"/api/v1/instance/"+string(w.instances[i*len(w.instances)/500]))
 	}
-	p99, err := attack(ctx, 500, 10*time.Second, key, ones...)
+	p99, err := attack(ctx, 500, 10*time.Second, api.key, ones...)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +49,10 @@ func scale(ctx context.Context, program string) ([]figure, error) {
 	// Lists of 1,000 whole objects while the 500 requests/s go on.
 	background := make(chan error, 1)
 	go func() {
-		_, err := attack(ctx, 490, 10*time.Second, key, ones...)
+		_, err := attack(ctx, 490, 10*time.Second, api.key, ones...)
 		background <- err
 	}()
-	p99, err = attack(ctx, 10, 9*time.Second, key, url+"/api/v2/instances?limit=1000")
+	p99, err = attack(ctx, 10, 9*time.Second, api.key, url+"/api/v2/instances?limit=1000")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +61,6 @@ func scale(ctx context.Context, program string) ([]figure, error) {
 	}
 	figures = append(figures, figure{name: "list of 1,000 objects, 10 of 500 requests/s, p99", value: p99, unit: "ms", bound: 60})
 
-	api := client{ctx, url, key}
 	var serial atomic.Int64
 	p99, rate, err := writers(16, 10*time.Second, func(writer, _ int) error {
 		n := serial.Add(1)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,36 +13,20 @@ const swarmAgents = 2000
 // swarm measures a Kahuna with many connected agents over TLS: its memory, how long they take to come
 // back after it was killed, and how it answers meanwhile.
 func swarm(ctx context.Context, program string) ([]figure, error) {
-	dir, err := os.MkdirTemp("", "kowabunga-bench-")
+	b, api, err := initialised(ctx, program)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	b := &bench{ctx: ctx, program: program, dir: dir}
 	defer b.end()
-	address, err := freeAddress()
+	w, err := fill(ctx, b.kahuna(), swarmAgents, 0, 0)
 	if err != nil {
 		return nil, err
 	}
-	kahuna := filepath.Join(dir, "kahuna")
-	url := "https://" + address
-	if err := b.run("kahuna", "init", "--dir", kahuna, "--listen", address, "--url", url); err != nil {
-		return nil, err
-	}
-	w, err := fill(ctx, kahuna, swarmAgents, 0, 0)
+	server, err := b.start("kahuna", "serve", "--dir", b.kahuna())
 	if err != nil {
 		return nil, err
 	}
-	server, err := b.start("kahuna", "serve", "--dir", kahuna)
-	if err != nil {
-		return nil, err
-	}
-	key, err := masterKey(kahuna)
-	if err != nil {
-		return nil, err
-	}
-	api := client{ctx, url, key}
-	if err := b.background(append([]string{"sim", "agents", "--url", url, "--ca", filepath.Join(kahuna, "tls", "ca.pem")}, w.agents...)...); err != nil {
+	if err := b.background(append([]string{"sim", "agents", "--url", api.url, "--ca", filepath.Join(b.kahuna(), "tls", "ca.pem")}, w.agents...)...); err != nil {
 		return nil, err
 	}
 	first, err := api.await(swarmAgents, 2*time.Minute)
@@ -65,13 +48,13 @@ func swarm(ctx context.Context, program string) ([]figure, error) {
 		{name: "its proportional set size (PSS)", value: pss, unit: "MB"}}
 
 	server.kill()
-	if server, err = b.start("kahuna", "serve", "--dir", kahuna); err != nil {
+	if server, err = b.start("kahuna", "serve", "--dir", b.kahuna()); err != nil {
 		return nil, err
 	}
 	latency := make(chan float64, 1)
 	failed := make(chan error, 1)
 	go func() {
-		p99, err := attack(ctx, 100, 10*time.Second, key, url+"/api/v1/region")
+		p99, err := attack(ctx, 100, 10*time.Second, api.key, api.url+"/api/v1/region")
 		latency <- p99
 		failed <- err
 	}()

@@ -29,29 +29,14 @@ func beside(ctx context.Context, program string) ([]figure, error) {
 	if _, err := exec.LookPath("wrk"); err != nil {
 		return nil, fmt.Errorf("%w; install it with: apt-get install wrk", err)
 	}
-	dir, err := os.MkdirTemp("", "kowabunga-bench-")
+	b, api, err := initialised(ctx, program, "--plain-http")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	b := &bench{ctx: ctx, program: program, dir: dir}
 	defer b.end()
-	address, err := freeAddress()
-	if err != nil {
+	if _, err := b.start("kahuna", "serve", "--dir", b.kahuna()); err != nil {
 		return nil, err
 	}
-	kahuna := filepath.Join(dir, "kahuna")
-	if err := b.run("kahuna", "init", "--dir", kahuna, "--listen", address, "--plain-http"); err != nil {
-		return nil, err
-	}
-	if _, err := b.start("kahuna", "serve", "--dir", kahuna); err != nil {
-		return nil, err
-	}
-	key, err := masterKey(kahuna)
-	if err != nil {
-		return nil, err
-	}
-	api := client{ctx, "http://" + address, key}
 	var region struct{ ID string }
 	for i := range wrkRegions {
 		if err := api.do("POST", "/api/v1/region", fmt.Sprintf(`{"name":"region-%d","description":"a place","domain":"r%d.bench.test"}`, i, i), &region); err != nil {
@@ -62,16 +47,16 @@ func beside(ctx context.Context, program string) ([]figure, error) {
 	if err := api.do("GET", "/api/v1/region/"+region.ID, "", &body); err != nil {
 		return nil, err
 	}
-	bare, err := b.bare(key, body)
+	bare, err := b.bare(api.key, body)
 	if err != nil {
 		return nil, err
 	}
-	post := filepath.Join(dir, "post.lua")
+	post := filepath.Join(b.dir, "post.lua")
 	if err := os.WriteFile(post, []byte(postScript), 0o600); err != nil {
 		return nil, err
 	}
 	run := func(connections int, url string, more ...string) (wrkResult, error) {
-		return wrk(ctx, key, connections, url, more...)
+		return wrk(ctx, api.key, connections, url, more...)
 	}
 	// In turns, so that a machine that gets slower meanwhile is slower for both.
 	var ours, theirs [3]wrkResult
