@@ -66,7 +66,19 @@ Exit codes: 0 it worked, 1 it failed, 2 the command line was wrong. Of diff: 1 s
 // code. SIGINT and SIGTERM cancel the command's context; a second one ends the program at once.
 func Main(args []string) int {
 	config.Stamp(version, commit, date)
-	return run(Tree(), args)
+	return run(treeFor(args), args)
+}
+
+// treeFor is the tree that a command line needs. A server lives with it for months, and thousands of
+// resource commands beside it are looked at by every collection of garbage: it gets its own branch only.
+func treeFor(args []string) *cobra.Command {
+	if len(args) < 2 || args[0] != "kahuna" || args[1] != "serve" {
+		return Tree()
+	}
+	root := &cobra.Command{Use: "kowabunga"}
+	root.AddCommand(kahuna.Command())
+	finish(root)
+	return root
 }
 
 func run(root *cobra.Command, args []string) int {

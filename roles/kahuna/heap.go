@@ -15,7 +15,7 @@ import (
 const (
 	roomy        = 80 << 20
 	leastGarbage = 40
-	mostGarbage  = 800
+	mostGarbage  = 1600
 	heapLook     = 5 * time.Second
 	calm         = 4 << 20
 	worth        = 12 << 20

@@ -140,7 +140,8 @@ func owner(c net.Conn) bool {
 // handler routes a listener's requests. Local callers reach the administration of the store besides.
 func (s *Server) handler(local bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", s.onlyReads(s.api))
+	rest := s.onlyReads(s.api)
+	mux.Handle("/", rest)
 	mux.Handle(agentproto.Path, s.onlyReads(s.fleet))
 	mux.Handle(metadata.Path, s.metadata)
 	health := s.health(local)
@@ -150,7 +151,13 @@ func (s *Server) handler(local bool) http.Handler {
 	if local {
 		s.routeAdmin(mux)
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") { // most requests by far, and routed once more there
+			rest.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // onlyReads refuses, in a restored copy that was not promoted, everything that could change something,
