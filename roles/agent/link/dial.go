@@ -57,7 +57,7 @@ func Dial(ctx context.Context, t Target) (*Conn, agentproto.Welcome, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.Handshake)
 	defer cancel()
-	sock, err := dialSocket(ctx, address, transport)
+	sock, err := dialSocket(ctx, address, agentproto.Subprotocol, transport)
 	if err != nil {
 		return nil, agentproto.Welcome{}, fault.Wrap(err, fault.Unavailable, "connect to "+address)
 	}
@@ -158,6 +158,11 @@ func liveness(beats, silence time.Duration) (time.Duration, time.Duration) {
 // Address checks the URL of a Kahuna and returns that of its agents' door. Plain HTTP is refused
 // except to the machine itself: without TLS nobody knows whom the commands come from.
 func Address(text string) (address string, plain bool, err error) {
+	return doorOf(text, agentproto.Path)
+}
+
+// doorOf is the WebSocket URL of a path at a Kahuna.
+func doorOf(text, path string) (address string, plain bool, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
 		return "", false, fault.Bad("url", "%q is not a URL; give https://HOST[:PORT]", text)
@@ -173,7 +178,7 @@ func Address(text string) (address string, plain bool, err error) {
 	default:
 		return "", false, fault.Bad("url", "%q has scheme %q; use https", text, u.Scheme)
 	}
-	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), agentproto.Path) + agentproto.Path
+	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), path) + path
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
 	return u.String(), plain, nil
 }

@@ -8,4 +8,7 @@
 //
 // Dial is the agent's end, Gate the door at Kahuna's. The store behind the Gate holds only what
 // verifies a key, never the key, and the key itself never crosses the wire.
+//
+// A Pipe is what two Kahunas have between them: the same socket and handshake, with one key that both
+// hold, and binary messages instead of calls.
 package link

@@ -111,7 +111,7 @@ func (g *Gate) Accept(w http.ResponseWriter, r *http.Request) (*Admission, error
 // handshake gives the slot back at its end, before a refused agent, which may be slow to leave, is seen off.
 func (g *Gate) handshake(w http.ResponseWriter, r *http.Request) (*socket, *Admission, error) {
 	defer func() { <-g.slots }()
-	sock, err := acceptSocket(w, r)
+	sock, err := acceptSocket(w, r, agentproto.Subprotocol)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -95,7 +95,7 @@ func speak(t *testing.T, d *door, frames ...string) (answers []agentproto.Frame)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	sock, err := dialSocket(ctx, address, transport)
+	sock, err := dialSocket(ctx, address, agentproto.Subprotocol, transport)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestHandshakesAreBounded(t *testing.T) {
 	d := openDoor(t, GateConfig{Slots: 1, Wait: 20 * time.Millisecond, Handshake: 500 * time.Millisecond}, false)
 	address, plain, _ := Address(d.url)
 	transport, _ := newTransport("", plain)
-	silent, err := dialSocket(t.Context(), address, transport)
+	silent, err := dialSocket(t.Context(), address, agentproto.Subprotocol, transport)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,9 @@ type socket struct {
 	ws     *websocket.Conn
 	raw    net.Conn // below TLS; closing it is the one way to end the library's polite close early
 	remote string
-	seen   atomic.Int64 // when the last byte of a message, or a pong, came: nanoseconds after birth
-	buf    bytes.Buffer // the reader's, kept between small messages
+	seen   atomic.Int64          // when the last byte of a message, or a pong, came: nanoseconds after birth
+	buf    bytes.Buffer          // the reader's, kept between small messages
+	kind   websocket.MessageType // of its messages
 }
 
 // Sizes of the pieces a message travels in. Between two pieces a pong can pass, so that a large message
@@ -44,7 +45,7 @@ const (
 	closeSuperseded = 4001
 )
 
-func dialSocket(ctx context.Context, url string, transport *http.Transport) (*socket, error) {
+func dialSocket(ctx context.Context, url, protocol string, transport *http.Transport) (*socket, error) {
 	defer transport.CloseIdleConnections()
 	var raw net.Conn
 	dial := transport.DialContext
@@ -54,13 +55,13 @@ func dialSocket(ctx context.Context, url string, transport *http.Transport) (*so
 		return conn, err
 	}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{agentproto.Subprotocol}})
+	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{protocol}})
 	if err != nil {
 		return nil, explainDial(resp, err)
 	}
-	if ws.Subprotocol() != agentproto.Subprotocol {
+	if ws.Subprotocol() != protocol {
 		ws.CloseNow()
-		return nil, fault.New(fault.Unavailable, "the server does not speak %s; check that the URL is Kahuna's", agentproto.Subprotocol)
+		return nil, fault.New(fault.Unavailable, "the server does not speak %s; check that the URL is Kahuna's", protocol)
 	}
 	return newSocket(ws, raw, ""), nil
 }
@@ -81,12 +82,12 @@ func explainDial(resp *http.Response, err error) error {
 	return fault.New(code, "Kahuna answered %s: %s", resp.Status, strings.TrimSpace(string(text)))
 }
 
-func acceptSocket(w http.ResponseWriter, r *http.Request) (*socket, error) {
+func acceptSocket(w http.ResponseWriter, r *http.Request, protocol string) (*socket, error) {
 	// Whoever sends an Origin was refused before, so the library's own check has nothing left to do.
 	hijacker := &hijacked{ResponseWriter: w}
-	ws, err := websocket.Accept(hijacker, r, &websocket.AcceptOptions{Subprotocols: []string{agentproto.Subprotocol}, InsecureSkipVerify: true})
+	ws, err := websocket.Accept(hijacker, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, InsecureSkipVerify: true})
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Malformed, "accept an agent's WebSocket")
+		return nil, fault.Wrap(err, fault.Malformed, "accept a WebSocket")
 	}
 	return newSocket(ws, hijacker.raw, r.RemoteAddr), nil
 }
@@ -126,9 +127,15 @@ func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 func newSocket(ws *websocket.Conn, raw net.Conn, remote string) *socket {
 	ws.SetReadLimit(agentproto.MaxHandshake)
-	s := &socket{ws: ws, raw: raw, remote: remote}
+	s := &socket{ws: ws, raw: raw, remote: remote, kind: websocket.MessageText}
 	s.touch()
 	return s
+}
+
+// binary makes the messages to come binary, each of at most so many bytes.
+func (s *socket) binary(most int64) {
+	s.kind = websocket.MessageBinary
+	s.ws.SetReadLimit(most)
 }
 
 // established lifts the limit of the handshake to that of calls.
@@ -140,14 +147,14 @@ var birth = time.Now()
 func (s *socket) touch()              { s.seen.Store(int64(time.Since(birth))) }
 func (s *socket) lastSeen() time.Time { return birth.Add(time.Duration(s.seen.Load())) }
 
-// read returns the next text message; it is valid until the next read.
+// read returns the next message; it is valid until the next read.
 func (s *socket) read(ctx context.Context) ([]byte, error) {
 	typ, r, err := s.ws.Reader(ctx)
 	if err != nil {
 		return nil, explainClose(err)
 	}
-	if typ != websocket.MessageText {
-		return nil, fault.New(fault.Malformed, "the peer sent a binary message; calls are text")
+	if typ != s.kind {
+		return nil, fault.New(fault.Malformed, "the peer sent a message of the wrong kind: calls are text, the two Kahunas speak binary")
 	}
 	if s.buf.Cap() > keepBuffer {
 		s.buf = bytes.Buffer{}
@@ -168,19 +175,19 @@ func (s *socket) read(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// write sends one text message; each piece of it has the stall bound for itself.
+// write sends one message; each piece of it has the stall bound for itself.
 func (s *socket) write(ctx context.Context, data []byte, stall time.Duration) error {
 	if len(data) <= 2*pieceSize {
 		ctx, cancel := context.WithTimeout(ctx, stall)
 		defer cancel()
-		return s.ws.Write(ctx, websocket.MessageText, data)
+		return s.ws.Write(ctx, s.kind, data)
 	}
 	// The library binds a writer to one context, so progress moves a timer that ends it.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	timer := time.AfterFunc(stall, cancel)
 	defer timer.Stop()
-	w, err := s.ws.Writer(ctx, websocket.MessageText)
+	w, err := s.ws.Writer(ctx, s.kind)
 	if err != nil {
 		return err
 	}
@@ -214,6 +221,12 @@ func (s *socket) close(code int, reason string) {
 
 // cut ends the connection at once; every read, write and close that waits returns.
 func (s *socket) cut() { s.raw.Close() }
+
+// drop ends the connection at once and lets go of everything.
+func (s *socket) drop() {
+	s.cut()
+	s.ws.CloseNow()
+}
 
 // explainClose makes a fault of whatever ended a read.
 func explainClose(err error) error {
