@@ -20,6 +20,8 @@
 //	Voter    promises, accepts and renews; every witness is one, every node has one
 //	Replica  a node: follows, gets elected, publishes, hands over
 //	Keeper   what an agent obeys
+//	Ledger   what an agent remembers of steps, so that each has one effect and one answer
+//	Shown    what a primary may touch, given which agents have answered its epoch
 //
 // A machine's methods never block and never fail half: what must be on disk before something may be said
 // is an effect (Save) with the saying in its continuation. The same machines run in Kahuna, in the

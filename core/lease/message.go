@@ -155,6 +155,7 @@ type GiveUp struct {
 type Announce struct {
 	Certificate Certificate `json:"certificate"`
 	Record      *Record     `json:"record"`
+	Admits      string      `json:"admits,omitempty"` // identity of the agent that is told, if a published record admits it
 }
 
 func (Prevote) message()      {}
