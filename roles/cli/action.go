@@ -165,7 +165,7 @@ func (c *call) each(k *catalogue.Kind, p *place, refs []string, verb, method, be
 
 // request is the request that does one thing with an object. a may be nil.
 func (c *call) request(k *catalogue.Kind, p *place, ref, verb, method, below string, queries map[string]*form.Input, a *asked) (client.Request, error) {
-	r := client.Request{Op: verb + " " + string(k.Name) + " " + ref, Method: method, Query: url.Values{}}
+	r := client.Request{Op: verb + " " + string(k.Name) + " " + ref, Method: method, Query: url.Values{}, Once: true}
 	path, err := c.one(r.Op, k, p, ref)
 	r.Path = path + below
 	addQuery(r.Query, queries)

@@ -88,11 +88,23 @@ func leaf(cmd *cobra.Command, k *catalogue.Kind, forms []string, do func(c *call
 		if err != nil {
 			return advise(nil, cmd, k, err)
 		}
-		defer c.api.Close()
+		defer c.end()
 		c.out = out
+		c.api.Waiting = func(err error) {
+			fmt.Fprintf(c.t.Err, "kowabunga: %v; trying again\n", fault.From(err).Public())
+		}
 		return advise(c, cmd, k, do(c, args))
 	}
 	return plainly(cmd)
+}
+
+// end ends the connection. The addresses that the server told of itself are kept with the context for the
+// next command, if they can be: they only save it a search.
+func (c *call) end() {
+	c.api.Close()
+	if c.context != "" {
+		_ = client.Contexts{}.Remember(c.context, c.api.Nodes())
+	}
 }
 
 // plainly gives a command the help that all commands here have.

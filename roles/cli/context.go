@@ -51,15 +51,16 @@ func onContexts(cmd *cobra.Command, most int, do func(t *term.Terminal, args []s
 
 // described is a context without its secrets.
 type described struct {
-	Name  string `json:"name"`
-	InUse bool   `json:"in_use"`
-	URL   string `json:"url"`
-	Proof string `json:"proof"`
-	CA    bool   `json:"ca"` // has certificates of its own
+	Name  string   `json:"name"`
+	InUse bool     `json:"in_use"`
+	URL   string   `json:"url"`
+	Nodes []string `json:"nodes"` // the addresses that are tried, in order
+	Proof string   `json:"proof"`
+	CA    bool     `json:"ca"` // has certificates of its own
 }
 
 func describe(name string, c client.Context) described {
-	d := described{Name: name, InUse: client.Contexts{}.Current() == name, URL: c.URL, CA: c.CA != "", Proof: "logged out"}
+	d := described{Name: name, InUse: client.Contexts{}.Current() == name, URL: c.URL, Nodes: c.Addresses(), CA: c.CA != "", Proof: "logged out"}
 	switch {
 	case c.Session != "" && c.Email != "":
 		d.Proof = "session of " + c.Email
@@ -143,7 +144,7 @@ func contextShow() *cobra.Command {
 			return t.YAML(d)
 		}
 		table := &term.Table{}
-		for _, row := range [][2]string{{"name", d.Name}, {"in use", yesNo(d.InUse)}, {"url", d.URL}, {"proof", d.Proof}, {"own certificates", yesNo(d.CA)}} {
+		for _, row := range [][2]string{{"name", d.Name}, {"in use", yesNo(d.InUse)}, {"url", d.URL}, {"nodes", strings.Join(d.Nodes, " ")}, {"proof", d.Proof}, {"own certificates", yesNo(d.CA)}} {
 			table.Add(row[0], row[1])
 		}
 		return t.Table(table)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kowabunga/core/fault"
+	"kowabunga/core/nodes"
 	"kowabunga/roles/cli/client"
 	"kowabunga/roles/config"
 	"kowabunga/roles/term"
@@ -22,15 +23,17 @@ type identifying struct {
 
 func loginCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "login [URL]",
+		Use:   "login [URL…]",
 		Short: "Say who you are to a server, and remember it",
 		Long: "Say who you are to a server, and remember it as a context, which other commands then use. Without more the login is confirmed in a browser, on any device: " +
 			"a code and an address are shown, and the command waits. Passwords and keys are asked for or read from files, they are never arguments. " +
 			"What is remembered lies in a file that only you can read, below ~/.config/kowabunga/contexts.\n\n" +
+			"Where two Kahunas serve one cloud, any of their addresses will do while the one behind it runs: it tells the other, which is remembered too. Several may be named; " +
+			"commands go to whichever answers.\n\n" +
 			"Without URL it is the server of the context that --context names, or of the one in use.",
 		Example: "  kowabunga login https://kahuna.example.org\n  kowabunga login https://kahuna.example.org --email ann@example.org\n" +
-			"  kowabunga login https://kahuna.example.org --api-key-file robot.key --context robot\n  kowabunga login https://10.0.0.5:8443 --ca ca.pem --device",
-		Args:              cobra.MaximumNArgs(1),
+			"  kowabunga login https://kahuna.example.org --api-key-file robot.key --context robot\n  kowabunga login https://10.0.0.5:8443 --ca ca.pem --device\n  kowabunga login https://k1.example.org https://k2.example.org --context prod",
+		Args:              cobra.MaximumNArgs(nodes.Most),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
@@ -50,11 +53,7 @@ func loginCommand() *cobra.Command {
 		_ = cmd.MarkFlagFilename(name)
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		server := ""
-		if len(args) > 0 {
-			server = args[0]
-		}
-		err := in.run(cmd, server)
+		err := in.run(cmd, args)
 		if fault.Is(err, fault.Unauthenticated) {
 			return term.Hint(err, cmd.CommandPath()+" again; kowabunga help access says who may log in")
 		}
@@ -63,15 +62,15 @@ func loginCommand() *cobra.Command {
 	return plainly(cmd)
 }
 
-func (in *identifying) run(cmd *cobra.Command, server string) error {
+func (in *identifying) run(cmd *cobra.Command, servers []string) error {
 	if *in.passwordFile != "" && *in.email == "" {
 		return term.Usage(errors.New("--password-file needs --email: whose password it is"))
 	}
-	name, context, err := in.target(server)
+	name, context, err := in.target(servers)
 	if err != nil {
 		return err
 	}
-	c, err := dial(cmd.Context(), cmd, client.Credentials{URL: context.URL, CA: []byte(context.CA), From: "the URL"})
+	c, err := dial(cmd.Context(), cmd, client.Credentials{URL: context.URL, Nodes: context.Nodes, CA: []byte(context.CA), From: "the URL"})
 	if err != nil {
 		return err
 	}
@@ -79,7 +78,8 @@ func (in *identifying) run(cmd *cobra.Command, server string) error {
 	if err := in.prove(c, &context); err != nil {
 		return err
 	}
-	who, err := c.whoIs(context)
+	context.Met(c.api.Nodes())
+	who, err := c.whoIs(&context)
 	if err != nil {
 		return err
 	}
@@ -95,15 +95,19 @@ func (in *identifying) run(cmd *cobra.Command, server string) error {
 }
 
 // target is the context to write, with the server and the certificates it has.
-func (in *identifying) target(server string) (name string, _ client.Context, err error) {
-	contexts := client.Contexts{}
+func (in *identifying) target(servers []string) (name string, _ client.Context, err error) {
+	contexts, server := client.Contexts{}, ""
+	named := make([]string, len(servers))
+	for i := range servers {
+		named[i] = strings.TrimRight(servers[i], "/")
+		server = named[0]
+	}
 	name = *in.context
 	if name == "" && server == "" {
 		if name = contexts.Current(); name == "" {
 			return "", client.Context{}, term.Usage(errors.New("no context is in use; name the server: kowabunga login https://…"))
 		}
 	}
-	server = strings.TrimRight(server, "/")
 	if name == "" {
 		where, err := url.Parse(server)
 		if err == nil {
@@ -124,10 +128,15 @@ func (in *identifying) target(server string) (name string, _ client.Context, err
 	case err != nil || known.URL != server:
 		known = client.Context{} // another server, or none: nothing of it holds
 	}
-	if err := client.CheckURL(server); err != nil {
-		return "", client.Context{}, err
+	for _, address := range append(named, server) {
+		if err := client.CheckURL(address); err != nil {
+			return "", client.Context{}, err
+		}
 	}
-	out := client.Context{URL: server, CA: known.CA}
+	out := client.Context{URL: server, Nodes: known.Nodes, CA: known.CA}
+	if len(named) > 1 {
+		out.Met(named)
+	}
 	if *in.ca != "" {
 		if out.CA, err = client.ReadCA(*in.ca); err != nil {
 			return "", client.Context{}, err
@@ -180,9 +189,10 @@ func (c *call) device() (string, error) {
 	return session, nil
 }
 
-// whoIs asks the server whose the proof is, which shows that it is good.
-func (c *call) whoIs(context client.Context) (string, error) {
-	known, err := dial(c.ctx, c.cmd, client.Credentials{URL: context.URL, Key: context.APIKey, Session: context.Session, CA: []byte(context.CA), From: "the URL"})
+// whoIs asks the server whose the proof is, which shows that it is good. The context has the addresses that
+// the server tells from then on.
+func (c *call) whoIs(context *client.Context) (string, error) {
+	known, err := dial(c.ctx, c.cmd, client.Credentials{URL: context.URL, Nodes: context.Nodes, Key: context.APIKey, Session: context.Session, CA: []byte(context.CA), From: "the URL"})
 	if err != nil {
 		return "", err
 	}
@@ -192,6 +202,7 @@ func (c *call) whoIs(context client.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	context.Met(known.api.Nodes())
 	var me struct{ Name, Role string }
 	if err := a.Decode(op, &me); err != nil {
 		return "", err
@@ -234,7 +245,7 @@ func leave(cmd *cobra.Command, name string, context client.Context) error {
 	said := "logged out of " + name
 	switch {
 	case context.Session != "":
-		c, err := dial(cmd.Context(), cmd, client.Credentials{URL: context.URL, Session: context.Session, CA: []byte(context.CA), From: "context " + name})
+		c, err := dial(cmd.Context(), cmd, client.Credentials{URL: context.URL, Nodes: context.Nodes, Session: context.Session, CA: []byte(context.CA), From: "context " + name})
 		if err != nil {
 			return err
 		}

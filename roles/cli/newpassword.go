@@ -24,7 +24,7 @@ func newPasswordCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	}
 	return leaf(cmd, k, asText, func(c *call, args []string) error {
 		what := "draw a password for " + string(k.Name) + " " + args[0]
-		a, err := c.api.Do(c.ctx, client.Request{Op: what, Method: op.Method, Path: pathOf(k, args[0]) + "/" + op.Action})
+		a, err := c.api.Do(c.ctx, client.Request{Op: what, Method: op.Method, Path: pathOf(k, args[0]) + "/" + op.Action, Once: true})
 		var drawn struct {
 			ID       string `json:"id"`
 			Password string `json:"password"`

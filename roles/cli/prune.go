@@ -144,7 +144,7 @@ func (p *pruning) remove(c *call, victims []victim, report func(outcome, string)
 	}
 	r := newReconciler(c, false, nil)
 	for _, v := range victims {
-		_, err := r.send(client.Request{Op: "delete " + v.String(), Method: http.MethodDelete, Path: pathOf(v.kind, v.id)})
+		_, err := r.send(client.Request{Op: "delete " + v.String(), Method: http.MethodDelete, Path: pathOf(v.kind, v.id), Once: true})
 		if err == nil {
 			err = report(v.outcome(), "deleted: "+v.String())
 		}

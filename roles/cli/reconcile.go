@@ -237,7 +237,7 @@ func (e *entry) update() (client.Request, error) {
 	merge(e.doc.Kind, e.now, values)
 	body, err := form.Body(e.doc.Kind, values)
 	return client.Request{Op: "update " + title(e.doc), Method: http.MethodPut, Path: pathOf(e.doc.Kind, e.id), Query: url.Values{}, Body: body,
-		Match: string(e.now["version"])}, err
+		Match: string(e.now["version"]), Once: true}, err
 }
 
 // weigh asks the server whether what differs here differs there: it writes some values its own way, such as

@@ -40,7 +40,7 @@ func tokenCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		}
 		q := url.Values{}
 		addQuery(q, queries)
-		a, err := c.api.Do(c.ctx, client.Request{Op: what, Method: op.Method, Path: pathOf(k, args[0]) + "/token", Query: q})
+		a, err := c.api.Do(c.ctx, client.Request{Op: what, Method: op.Method, Path: pathOf(k, args[0]) + "/token", Query: q, Once: true})
 		var drawn struct {
 			ID  string `json:"id"`
 			Key string `json:"key"`

@@ -188,7 +188,7 @@ func updateCommand(k *catalogue.Kind, _ *catalogue.Op) *cobra.Command {
 			return err
 		}
 		read := string(current["version"])
-		err = c.write(k, client.Request{Op: op, Method: http.MethodPut, Path: path, Body: body, Match: read}, a, doc.Values)
+		err = c.write(k, client.Request{Op: op, Method: http.MethodPut, Path: path, Body: body, Match: read, Once: true}, a, doc.Values)
 		if fault.Is(err, fault.Conflict) && c.version(path) != read {
 			return term.Hint(err, "the same command again")
 		}

@@ -8,17 +8,16 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
-	"os"
+	"slices"
 	"strconv"
-	"strings"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"kowabunga/core/fault"
@@ -28,33 +27,47 @@ import (
 // password and asking a host take a moment.
 const (
 	dialTimeout   = 10 * time.Second
+	dialOfSeveral = 4 * time.Second // where another node may answer
 	answerTimeout = 60 * time.Second
 	maxAnswer     = 64 << 20
-	attempts      = 3 // of a request that may be repeated when the connection breaks
-	retryPause    = 300 * time.Millisecond
 	pageSize      = 1000 // the most the server gives at once
 )
 
-// Client talks to one server.
+// Client talks to one server, or to the two that serve one cloud: to whichever answers.
 type Client struct {
-	base    *url.URL
+	// Waiting is told once when a request cannot be carried out at present and is tried again for a while;
+	// may be nil.
+	Waiting func(err error)
+
+	nodes   *addresses
 	key     string
 	session string
 	from    string
 	// socket tells that the server is reached by its local socket.
 	socket bool
 	http   *http.Client
+
+	// The bounds of trying and of a stream, as below and in events.go.
+	retry, takeover, slow, silence time.Duration
 }
 
 // New makes a client. It does not connect yet.
 func New(c Credentials) (*Client, error) {
-	base, err := url.Parse(c.URL)
-	if err != nil {
-		return nil, fault.Bad("url", "cannot be understood")
+	for _, address := range c.addresses() {
+		if _, err := url.Parse(address); err != nil {
+			return nil, fault.Bad("url", "cannot be understood")
+		}
 	}
+	known := &addresses{given: c.URL, known: slices.Clone(c.addresses())}
 	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			timeout := dialTimeout
+			if known.several() {
+				timeout = dialOfSeveral
+			}
+			return (&net.Dialer{Timeout: timeout}).DialContext(ctx, network, address)
+		},
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: answerTimeout,
@@ -74,14 +87,18 @@ func New(c Credentials) (*Client, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	return &Client{base: base, key: c.Key, session: c.Session, from: c.From, socket: c.Socket != "", http: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Client{nodes: known, key: c.Key, session: c.Session, from: c.From, socket: c.Socket != "",
+		retry: retryFirst, takeover: takeover, slow: slow, silence: silence, http: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}}, nil
 }
 
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Nodes are the addresses of the server by now, the one that answered last first.
+func (c *Client) Nodes() []string { return c.nodes.all() }
 
 // Request is one call of API v2.
 type Request struct {
@@ -92,7 +109,8 @@ type Request struct {
 	Query  url.Values
 	Body   []byte // JSON; nil for none
 	// Once makes the request one that is carried out once however often it is sent (Idempotency-Key):
-	// it is sent again when the connection breaks.
+	// it is sent again, to another node too, when it may not have arrived. What API v1 takes and what is
+	// answered about accounts cannot be so.
 	Once bool
 	// Match is the version that the object must still have (If-Match); empty for any.
 	Match string
@@ -105,51 +123,56 @@ type Answer struct {
 	Body    []byte
 }
 
-// Do makes a request. Faults: those of the server with the request's id in their words; Unavailable when
-// it does not answer; Cancelled when the context ends.
+// Do makes a request. Reads, and writes that are carried out once, are sent again when the connection
+// breaks; all others only when nothing was begun. Faults: those of the server with the request's id in
+// their words; Unavailable when none answers; Cancelled when the context ends.
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	id, once := newID("cli-"), ""
 	if r.Once {
 		once = newID("")
 	}
-	again := r.Once || r.Method == "" || r.Method == http.MethodGet
-	for attempt := 1; ; attempt++ {
-		a, broken, err := c.once(ctx, r, id, once)
-		if err == nil || !again || !broken || attempt == attempts {
-			return a, fault.Wrap(err, fault.Internal, r.Op)
-		}
-		if err := pause(ctx, retryPause<<attempt); err != nil {
-			return nil, fault.Wrap(err, fault.Cancelled, r.Op)
-		}
+	var a *Answer
+	err := c.try(ctx, r.repeatable(), func(base string, patience time.Duration) (became fate, err error) {
+		a, became, err = c.once(ctx, base, patience, r, id, once)
+		return became, err
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, r.Op)
 	}
+	return a, nil
 }
 
-// once sends a request one time. broken tells that the connection ended after it had begun: the request
-// may or may not have arrived.
-func (c *Client) once(ctx context.Context, r Request, id, once string) (a *Answer, broken bool, err error) {
-	resp, broken, err := c.send(ctx, r, id, once)
+// repeatable tells whether a request that may have been carried out may be sent again.
+func (r *Request) repeatable() bool { return r.Once || r.Method == "" || r.Method == http.MethodGet }
+
+// once sends a request to a node one time.
+func (c *Client) once(ctx context.Context, base string, patience time.Duration, r Request, id, once string) (*Answer, fate, error) {
+	resp, became, err := c.send(ctx, base, patience, r, id, once)
 	if err != nil {
-		return nil, broken, err
+		return nil, became, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		broken, err = c.unreachable(ctx, id, err)
-		return nil, broken, err
-	}
-	if len(body) > maxAnswer {
-		return nil, false, fault.New(fault.Internal, "the answer is larger than 64 MiB (request %s)", id)
+		_, err = c.unreachable(ctx, base, id, err)
+		return nil, fate{begun: true}, err
 	}
 	if given := resp.Header.Get("X-Request-Id"); given != "" {
 		id = given
 	}
-	if resp.StatusCode/100 != 2 {
-		return nil, false, c.refused(resp, body, id)
+	if len(body) > maxAnswer {
+		return nil, fate{answered: true}, fault.New(fault.Internal, "the answer is larger than 64 MiB (request %s)", id)
 	}
-	return &Answer{Status: resp.StatusCode, Request: id, Body: body}, false, nil
+	if resp.StatusCode/100 != 2 {
+		became, err := c.refused(base, resp, body, id)
+		return nil, became, err
+	}
+	return &Answer{Status: resp.StatusCode, Request: id, Body: body}, fate{answered: true}, nil
 }
 
-func (c *Client) send(ctx context.Context, r Request, id, once string) (resp *http.Response, broken bool, err error) {
+// send sends a request to a node and takes the head of the answer, for which it waits no longer than
+// patience.
+func (c *Client) send(ctx context.Context, base string, patience time.Duration, r Request, id, once string) (*http.Response, fate, error) {
 	method := r.Method
 	if method == "" {
 		method = http.MethodGet
@@ -162,9 +185,12 @@ func (c *Client) send(ctx context.Context, r Request, id, once string) (resp *ht
 	if r.V1 {
 		version = "/api/v1"
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+version+r.Path, body)
+	var begun atomic.Bool // a connection carried it, perhaps
+	within, end := context.WithCancelCause(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { begun.Store(true) }}))
+	req, err := http.NewRequestWithContext(within, method, base+version+r.Path, body)
 	if err != nil {
-		return nil, false, &fault.Error{Code: fault.Internal, Err: err}
+		end(nil)
+		return nil, fate{answered: true}, &fault.Error{Code: fault.Internal, Err: err}
 	}
 	req.URL.RawQuery = r.Query.Encode()
 	req.Header.Set("X-Request-Id", id)
@@ -184,10 +210,33 @@ func (c *Client) send(ctx context.Context, r Request, id, once string) (resp *ht
 	if once != "" {
 		req.Header.Set("Idempotency-Key", once)
 	}
-	if resp, err = c.http.Do(req); err != nil {
-		broken, err = c.unreachable(ctx, id, err)
+	timer := time.AfterFunc(patience, func() { end(errSlow) })
+	resp, err := c.http.Do(req)
+	timer.Stop()
+	if err != nil {
+		if context.Cause(within) == errSlow {
+			err = errSlow
+		}
+		end(nil)
+		hopeless, err := c.unreachable(ctx, base, id, err)
+		return nil, fate{begun: begun.Load(), hopeless: hopeless}, err
 	}
-	return resp, broken, err
+	if !c.socket {
+		c.nodes.learn(base, resp.Header)
+	}
+	resp.Body = &ending{resp.Body, end}
+	return resp, fate{}, nil
+}
+
+// ending is a body whose end frees what watched over the request.
+type ending struct {
+	io.ReadCloser
+	end context.CancelCauseFunc
+}
+
+func (b *ending) Close() error {
+	defer b.end(nil)
+	return b.ReadCloser.Close()
 }
 
 // Items reads a whole list, page by page; a "limit" in the query is how many items are wanted in all.
@@ -229,92 +278,6 @@ func (a *Answer) Decode(op string, to any) error {
 		return &fault.Error{Code: fault.Internal, Op: op, Message: fmt.Sprintf("the answer cannot be understood; is this program older than the server? (request %s)", a.Request), Err: err}
 	}
 	return nil
-}
-
-// unreachable explains why no answer came, in our words: those of net/http repeat address and request.
-func (c *Client) unreachable(ctx context.Context, id string, err error) (broken bool, _ error) {
-	if ctx.Err() != nil {
-		return false, fault.From(context.Cause(ctx))
-	}
-	where := c.base.String()
-	if c.socket {
-		where = c.from
-	}
-	var dns *net.DNSError
-	var op *net.OpError
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var timeout net.Error
-	unavailable := func(format string, args ...any) error { return fault.New(fault.Unavailable, format, args...) }
-	switch {
-	case errors.As(err, &authority):
-		return false, unavailable("%s shows a certificate of an unknown CA; name the certificate of its local CA with --ca FILE (Kahuna keeps it as DIR/tls/ca.pem)", where)
-	case errors.As(err, &name):
-		return false, unavailable("%s shows a certificate for another name; use a name it was made for as the url in %s", where, c.from)
-	case errors.As(err, &dns):
-		return false, unavailable("the name %s is not known to DNS; check the url in %s", dns.Name, c.from)
-	case errors.Is(err, syscall.EACCES):
-		return false, fault.New(fault.Denied, "%s may not be used by you; run this as root, or use --credentials", where)
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist):
-		return false, unavailable("nobody listens at %s; is Kahuna running?", where)
-	case errors.As(err, &op) && op.Op == "dial":
-		return false, unavailable("%s cannot be reached: %v", where, op.Err)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return true, unavailable("%s did not answer in time (request %s)", where, id)
-	}
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	return true, unavailable("the connection to %s broke: %v (request %s)", where, err, id)
-}
-
-// refused turns an error answer into a fault.
-func (c *Client) refused(resp *http.Response, body []byte, id string) error {
-	var p struct {
-		Detail string     `json:"detail"`
-		Reason string     `json:"reason"` // in API v1
-		Code   fault.Code `json:"code"`
-		Field  string     `json:"field"`
-	}
-	status := fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
-	kind := resp.Header.Get("Content-Type")
-	ours := strings.HasPrefix(kind, "application/problem+json") || strings.HasPrefix(kind, "application/json")
-	if !ours || json.Unmarshal(body, &p) != nil || p.Detail == "" && p.Reason == "" {
-		return fault.New(codeOf(resp.StatusCode), "%s answered %s, which is not Kahuna's way to answer; check the url in %s (request %s)", c.base, status, c.from, id)
-	}
-	if p.Detail == "" {
-		p.Detail = p.Reason
-	}
-	f := &fault.Error{Code: p.Code, Field: p.Field, Message: fmt.Sprintf("%s (request %s)", p.Detail, id)}
-	switch f.Code = codeOf(resp.StatusCode); {
-	case p.Code.HTTPStatus() == resp.StatusCode:
-		f.Code = p.Code
-	case p.Code != f.Code && p.Code != "":
-		f.Err = Word(p.Code)
-	}
-	return f
-}
-
-// Word is a code of the server that is none of core/fault's, as the cause of a fault. RFC 8628 has such.
-type Word string
-
-func (w Word) Error() string { return strings.ReplaceAll(string(w), "_", " ") }
-
-// codeOf is the code for a status that came without one.
-func codeOf(status int) fault.Code {
-	for _, c := range []fault.Code{fault.Malformed, fault.Unauthenticated, fault.Denied, fault.NotFound, fault.Conflict, fault.Invalid, fault.Throttled, fault.Unavailable, fault.Exhausted} {
-		if c.HTTPStatus() == status {
-			return c
-		}
-	}
-	if status == http.StatusPreconditionFailed {
-		return fault.Conflict
-	}
-	if status >= 500 && status != http.StatusInternalServerError {
-		return fault.Unavailable // gateways and proxies on the way
-	}
-	return fault.Internal
 }
 
 func newID(prefix string) string {

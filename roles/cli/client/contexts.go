@@ -18,11 +18,27 @@ import (
 // Context is a server that somebody logged in to, as it is kept: a credentials file that may hold the
 // token of a login in place of a key.
 type Context struct {
-	URL     string `json:"url"`
-	APIKey  string `json:"apiKey,omitempty"`
-	Session string `json:"jwt,omitempty"`
-	Email   string `json:"email,omitempty"` // who logged in, to be shown
-	CA      string `json:"ca,omitempty"`    // PEM, or the name of a file
+	URL     string   `json:"url"`
+	Nodes   []string `json:"nodes,omitempty"` // all addresses of the server where it has several, the one that answered last first
+	APIKey  string   `json:"apiKey,omitempty"`
+	Session string   `json:"jwt,omitempty"`
+	Email   string   `json:"email,omitempty"` // who logged in, to be shown
+	CA      string   `json:"ca,omitempty"`    // PEM, or the name of a file
+}
+
+// Addresses are those of the server, in the order to try.
+func (c Context) Addresses() []string {
+	if len(c.Nodes) > 0 {
+		return c.Nodes
+	}
+	return []string{c.URL}
+}
+
+// Met sets the addresses to those a client knows by now.
+func (c *Context) Met(nodes []string) {
+	if c.Nodes = nil; len(nodes) > 1 {
+		c.Nodes = nodes
+	}
 }
 
 // Contexts are the servers of a person: files of their own, readable by nobody else, below
@@ -113,6 +129,16 @@ func (c Contexts) Write(name string, context Context) error {
 		return fault.Wrap(err, fault.Internal, "write context "+name)
 	}
 	return keep(c.file(name), append(raw, '\n'))
+}
+
+// Remember keeps the addresses that a client of the context knows by now, if they are others than before.
+func (c Contexts) Remember(name string, nodes []string) error {
+	context, err := c.Read(name)
+	if err != nil || slices.Equal(context.Addresses(), nodes) {
+		return err
+	}
+	context.Met(nodes)
+	return c.Write(name, context)
 }
 
 // Delete forgets a context.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"kowabunga/core/fault"
@@ -42,12 +43,21 @@ type Source struct {
 // Credentials are a server and the proof shown to it.
 type Credentials struct {
 	URL     string
-	Key     string // API key; empty over a socket, where the system vouches for the caller
-	Session string // token of a login, in place of a key
-	CA      []byte // PEM; the system's CAs are trusted when empty
-	Socket  string // path of the server's local socket
-	From    string // where they were found, for messages
-	Context string // name of the context they are, empty for other files
+	Nodes   []string // all addresses of the server, in the order to try; URL alone when empty
+	Key     string   // API key; empty over a socket, where the system vouches for the caller
+	Session string   // token of a login, in place of a key
+	CA      []byte   // PEM; the system's CAs are trusted when empty
+	Socket  string   // path of the server's local socket
+	From    string   // where they were found, for messages
+	Context string   // name of the context they are, empty for other files
+}
+
+// addresses are those to try, in order.
+func (c *Credentials) addresses() []string {
+	if len(c.Nodes) > 0 {
+		return c.Nodes
+	}
+	return []string{c.URL}
 }
 
 // DefaultFile is where credentials lie unless told otherwise: kowabunga/credentials.json below
@@ -151,6 +161,15 @@ func (c *Credentials) parse(raw []byte, folder string) error {
 	}
 	if err := checkURL(c.URL); err != nil {
 		return err
+	}
+	for i, node := range sent.Nodes {
+		if node = strings.TrimRight(node, "/"); checkURL(node) != nil {
+			return fault.Bad(fmt.Sprintf("nodes[%d]", i), "%q is no address that credentials may be sent to: it must be https:// and a host", node)
+		}
+		c.Nodes = append(c.Nodes, node)
+	}
+	if len(c.Nodes) > 0 && !slices.Contains(c.Nodes, c.URL) {
+		c.Nodes = append(c.Nodes, c.URL)
 	}
 	switch {
 	case sent.CA == "":

@@ -118,10 +118,32 @@ type Change struct {
 	Raw json.RawMessage `json:"-"`
 }
 
-// ending is the data of the event that ends a stream.
-type ending struct {
+// last is the data of the event that ends a stream.
+type last struct {
 	Code   fault.Code `json:"code"`
 	Detail string     `json:"detail"`
+}
+
+// silence is how long a stream may say nothing: the server gives a sign of life every 15 s, and one that
+// stands still, or is cut off, never ends the connection.
+const silence = 40 * time.Second
+
+// lively is a body that is closed when nothing comes for too long.
+type lively struct {
+	body  io.ReadCloser
+	timer *time.Timer
+	most  time.Duration
+}
+
+func (l *lively) Read(b []byte) (int, error) {
+	n, err := l.body.Read(b)
+	l.timer.Reset(l.most)
+	return n, err
+}
+
+func (l *lively) Close() error {
+	l.timer.Stop()
+	return l.body.Close()
 }
 
 // Pauses before a broken stream is opened again.
@@ -187,17 +209,26 @@ func (c *Client) events(ctx context.Context, op, from string, w Watching) (*Stre
 		q.Set("last", strconv.FormatUint(w.Last, 10))
 	}
 	id := newID("cli-")
-	resp, _, err := c.send(ctx, Request{Path: "/events", Query: q}, id, "")
+	var s *Stream
+	err := c.try(ctx, true, func(base string, patience time.Duration) (fate, error) {
+		resp, became, err := c.send(ctx, base, patience, Request{Path: "/events", Query: q}, id, "")
+		if err != nil {
+			return became, err
+		}
+		if resp.StatusCode/100 != 2 {
+			defer resp.Body.Close()
+			body, _ := io.ReadAll(io.LimitReader(resp.Body, maxLine)) // an answer cut short has no detail
+			return c.refused(base, resp, body, id)
+		}
+		live := &lively{body: resp.Body, most: c.silence}
+		live.timer = time.AfterFunc(c.silence, func() { _ = resp.Body.Close() })
+		s = NewStream(live)
+		s.close = live.Close
+		return fate{answered: true}, nil
+	})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, op)
 	}
-	if resp.StatusCode/100 != 2 {
-		defer resp.Body.Close()
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxLine)) // an answer cut short has no detail
-		return nil, fault.Wrap(c.refused(resp, body, id), fault.Unavailable, op)
-	}
-	s := NewStream(resp.Body)
-	s.close = resp.Body.Close
 	return s, nil
 }
 
@@ -228,7 +259,7 @@ func (c *Client) drain(s *Stream, op string, seen func(*Change) error) error {
 
 // endOf is why the server ended a stream. It may be opened again after "end" and "dropped".
 func endOf(op string, e Event) error {
-	var why ending
+	var why last
 	if json.Unmarshal(e.Data, &why) != nil || why.Detail == "" {
 		why.Detail = "the server ended the stream"
 	}

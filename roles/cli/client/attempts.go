@@ -1,0 +1,118 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"kowabunga/core/fault"
+	"kowabunga/core/nodes"
+)
+
+// Bounds of trying.
+const (
+	attempts   = 3 // of a request that may be repeated when the connection to the only node breaks
+	retryFirst = 300 * time.Millisecond
+	retryLast  = 2 * time.Second
+	// takeover is how long a request waits for a node that acts. A primary that dies is replaced after its
+	// lease of 6 s and the quiet time before an election.
+	takeover = 30 * time.Second
+	// slow is how long the first round waits for each of several nodes: one that stands still keeps its
+	// connections, and says nothing.
+	slow = 10 * time.Second
+)
+
+// fate is what became of a request that was sent one time. All false: nothing was begun, and it may be sent
+// elsewhere.
+type fate struct {
+	answered bool // by a Kahuna: that is the answer
+	begun    bool // it may have been carried out: only what can be repeated is sent again
+	waits    bool // the node is up and says that none acts at the moment
+	hopeless bool // waiting does not help
+}
+
+// errSlow ends an attempt at a node that does not answer while there are others.
+var errSlow = errors.New("it did not answer in time")
+
+// fateOf reads an answer that is no success. kahuna tells that the answer has a Kahuna's form, moved that
+// it names another known node.
+func (c *Client) fateOf(resp *http.Response, kahuna, moved bool) fate {
+	switch resp.StatusCode {
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return fate{answered: !moved}
+	case http.StatusServiceUnavailable:
+		switch resp.Header.Get(nodes.OutcomeHeader) {
+		case nodes.None:
+			return fate{waits: true}
+		case nodes.Unknown:
+			return fate{begun: true, waits: true}
+		}
+		fallthrough
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		if !kahuna && c.nodes.several() {
+			return fate{begun: true} // of something in between
+		}
+	}
+	return fate{answered: true}
+}
+
+// try has a request sent to one node after the other until one answers. again tells that it may be repeated
+// although it may have been carried out. With one node known, a connection that fails is told at once; while
+// several are known, or one says that none acts, it goes on for the time of a take-over.
+func (c *Client) try(ctx context.Context, again bool, send func(base string, patience time.Duration) (fate, error)) error {
+	began, wait := time.Now(), c.retry
+	for round := 1; ; round++ {
+		var failures []error
+		lost, waits, doubt := true, false, false
+		for tried := map[string]bool{}; ; {
+			base := c.nodes.next(tried)
+			if base == "" {
+				break
+			}
+			tried[base] = true
+			patience := answerTimeout
+			if round == 1 && c.nodes.several() {
+				patience = c.slow
+			}
+			became, err := send(base, patience)
+			switch {
+			case became.answered:
+				c.nodes.lead(base)
+				return err
+			case ctx.Err() != nil, became.begun && !again:
+				return err
+			}
+			failures = append(failures, err)
+			lost = lost && became.hopeless
+			waits, doubt = waits || became.waits, doubt || became.begun
+		}
+		err := together(failures)
+		switch several := c.nodes.several(); {
+		case lost, time.Since(began) > c.takeover:
+			return err
+		case !several && !waits && (!doubt || round == attempts):
+			return err
+		case round == 1 && c.Waiting != nil && (several || waits):
+			c.Waiting(err)
+		}
+		if paused := pause(ctx, wait+rand.N(wait/4+1)); paused != nil { // many may wait for the same node
+			return paused
+		}
+		wait = min(2*wait, retryLast)
+	}
+}
+
+// together is what came of a round: the only failure, or that of each node.
+func together(failures []error) error {
+	if len(failures) == 1 {
+		return failures[0]
+	}
+	var says []string
+	for _, err := range failures {
+		says = append(says, fault.From(err).Public())
+	}
+	return fault.New(fault.Unavailable, "none of the %d Kahunas answers it: %s", len(failures), strings.Join(says, "; "))
+}
