@@ -31,6 +31,15 @@ const (
 type KaktusState struct {
 	Bridges []Bridge `json:"bridges"`
 	Pools   []Pool   `json:"pools"`
+	Cards   []Card   `json:"cards,omitempty"` // those of machines on this host that may do more than their NIC says
+}
+
+// Card is what a machine may send by a network card besides what its NIC says.
+type Card struct {
+	Adapter   string   `json:"adapter"`             // id of the adapter resource
+	MACs      []string `json:"macs,omitempty"`      // that move between machines
+	Addresses []string `json:"addresses,omitempty"` // that do: IPv4 or IPv6
+	Router    bool     `json:"router,omitempty"`    // forwards for others: may send under any IP address, answer DHCP and advertise routes
 }
 
 // Bridge is a Linux bridge of this host, up, optionally with an uplink and a VLAN of it as its port.
@@ -133,11 +142,13 @@ type Disk struct {
 	VolumeRef
 }
 
-// NIC is a network card of a machine.
+// NIC is a network card of a machine. The machine sends under its MAC address and its addresses alone,
+// but for what a Card of the host's desired state adds.
 type NIC struct {
-	Adapter string `json:"adapter"` // id of the adapter resource
-	MAC     string `json:"mac"`
-	Bridge  string `json:"bridge"`
+	Adapter   string   `json:"adapter"` // id of the adapter resource
+	MAC       string   `json:"mac"`
+	Bridge    string   `json:"bridge"`
+	Addresses []string `json:"addresses,omitempty"` // IPv4 or IPv6, or prefixes of them; none: any
 }
 
 // Power is what to do with a machine.

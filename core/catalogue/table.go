@@ -140,6 +140,12 @@ func initTenantTables() {
 				return keys
 			})},
 		Indexes: []model.Index{index("subnet", func(o *model.Adapter) model.ID { return o.Subnet }),
+			indexes("reserved", func(o *model.Adapter) []model.ID { // by subnet, of those so marked
+				if !o.Reserved {
+					return nil
+				}
+				return []model.ID{o.Subnet}
+			}),
 			index("kompute", func(o *model.Adapter) model.ID { return o.Kompute }),
 			index("service", func(o *model.Adapter) model.ID { return o.Service })},
 		Refs: []model.Ref{{Field: "subnet", To: model.KindSubnet, IDs: id(func(o *model.Adapter) model.ID { return o.Subnet })},

@@ -62,11 +62,11 @@ func Definition(v model.View, o *model.Instance) (agentproto.Machine, error) {
 		}
 	}
 	for _, id := range o.Adapters {
-		a, n, err := segment(v, id)
+		a, s, n, err := segment(v, id)
 		if err != nil {
 			return m, err
 		}
-		m.NICs = append(m.NICs, agentproto.NIC{Adapter: string(a.ID), MAC: a.MAC, Bridge: n.Interface})
+		m.NICs = append(m.NICs, agentproto.NIC{Adapter: string(a.ID), MAC: a.MAC, Bridge: n.Interface, Addresses: senders(a, s)})
 	}
 	return m, nil
 }
@@ -76,20 +76,29 @@ func DiskRef(d *model.Volume) agentproto.VolumeRef {
 	return agentproto.VolumeRef{Pool: string(d.Pool), Volume: string(d.ID)}
 }
 
-func segment(v model.View, adapter model.ID) (*model.Adapter, *model.VNet, error) {
+// senders is what a card may send under: its addresses. A card without any may be given one inside the
+// guest, which is then of its subnet.
+func senders(a *model.Adapter, s *model.Subnet) []string {
+	if len(a.Addresses) == 0 {
+		return []string{s.CIDR}
+	}
+	return slices.Clone(a.Addresses)
+}
+
+func segment(v model.View, adapter model.ID) (*model.Adapter, *model.Subnet, *model.VNet, error) {
 	a, ok := model.Find[*model.Adapter](v, adapter)
 	if !ok {
-		return nil, nil, fault.New(fault.Internal, "adapter %s is gone", adapter)
+		return nil, nil, nil, fault.New(fault.Internal, "adapter %s is gone", adapter)
 	}
 	s, ok := model.Find[*model.Subnet](v, a.Subnet)
 	if !ok {
-		return nil, nil, fault.New(fault.Internal, "subnet %s is gone", a.Subnet)
+		return nil, nil, nil, fault.New(fault.Internal, "subnet %s is gone", a.Subnet)
 	}
 	n, ok := model.Find[*model.VNet](v, s.VNet)
 	if !ok {
-		return nil, nil, fault.New(fault.Internal, "vnet %s is gone", s.VNet)
+		return nil, nil, nil, fault.New(fault.Internal, "vnet %s is gone", s.VNet)
 	}
-	return a, n, nil
+	return a, s, n, nil
 }
 
 // To says whose agents do something: those of a host, of a pool, or, where both are named, those of the

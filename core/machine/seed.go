@@ -72,11 +72,10 @@ func Seed(v model.View, o *model.Instance, chance Chance, service metadata.Servi
 // gateway in the machine's zone, or the subnet's own where the project has none there; a public card's
 // is the subnet's.
 func card(v model.View, p *model.Project, o *model.Instance, adapter model.ID) (cloudinit.NIC, error) {
-	a, n, err := segment(v, adapter)
+	a, s, n, err := segment(v, adapter)
 	if err != nil {
 		return cloudinit.NIC{}, err
 	}
-	s, _ := model.Find[*model.Subnet](v, a.Subnet)
 	prefix, err := netip.ParsePrefix(s.CIDR)
 	if err != nil {
 		return cloudinit.NIC{}, fault.Wrap(err, fault.Internal, "read subnet "+string(s.ID))

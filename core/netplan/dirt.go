@@ -190,6 +190,7 @@ func (d *dirt) machine(v model.View, o *model.Instance) {
 	if z, ok := model.Find[*model.Zone](v, o.Zone); ok {
 		d.place(v, place{z.Region, o.Project})
 	}
+	d.attachment(v, o)
 	for _, id := range o.Adapters {
 		if a, ok := model.Find[*model.Adapter](v, id); ok {
 			d.scopeOf(v, a.Subnet)
@@ -199,6 +200,9 @@ func (d *dirt) machine(v model.View, o *model.Instance) {
 
 func (d *dirt) adapter(v model.View, o *model.Adapter) {
 	d.scopeOf(v, o.Subnet)
+	if o.Reserved {
+		d.cards(v, o.Subnet)
+	}
 	for machine := range model.By[*model.Instance](v, "adapter", o.ID) {
 		d.machine(v, machine)
 	}

@@ -10,8 +10,8 @@ import (
 	"kowabunga/core/model"
 )
 
-// Kaktus is what the host behind an agent must have: a bridge for every segment of its region and the
-// storage pools the agent serves. ok is false for an agent that serves no host. It names nothing of any
+// Kaktus is what the host behind an agent must have: a bridge for every segment of its region, the storage
+// pools the agent serves, and what cards of its machines may send besides their own addresses. ok is false for an agent that serves no host. It names nothing of any
 // other region.
 func Kaktus(v model.View, agent model.ID) (state agentproto.KaktusState, ok bool) {
 	state = agentproto.KaktusState{Bridges: []agentproto.Bridge{}, Pools: []agentproto.Pool{}}
@@ -19,6 +19,7 @@ func Kaktus(v model.View, agent model.ID) (state agentproto.KaktusState, ok bool
 	for host := range model.By[*model.Kaktus](v, "agent", agent) {
 		if zone, found := model.Find[*model.Zone](v, host.Zone); found {
 			region, ok = zone.Region, true
+			state.Cards = append(state.Cards, cards(v, host.ID)...)
 		}
 	}
 	if !ok {

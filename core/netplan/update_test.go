@@ -2,6 +2,7 @@ package netplan_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,10 @@ func documents(v model.View, p *netplan.Plan) map[string][]byte {
 	}
 	for h := range model.All[*model.Kaktus](v) {
 		out["services "+string(h.ID)] = p.Services(h.ID)
+		for _, agent := range h.Agents {
+			state, _ := netplan.Kaktus(v, agent)
+			out["state "+string(agent)], _ = json.Marshal(state)
+		}
 	}
 	return out
 }
@@ -111,9 +116,12 @@ func mutate(t *rapid.T, d model.Draft, n int) {
 			o.Gateways = o.Gateways[:rapid.IntRange(0, len(o.Gateways)).Draw(t, "gateways")]
 		}
 	case *model.Adapter:
-		if what == 1 {
+		switch what {
+		case 1:
 			o.Addresses = []string{word("10.50.201.77", "10.50.202.77", "203.0.113.33", "fe80::2")}
-		} else {
+		case 2:
+			o.Reserved, o.Kompute = !o.Reserved, ""
+		default:
 			o.Addresses = nil
 		}
 	case *model.Instance:
@@ -179,16 +187,20 @@ func TestIncrementalIsFull(t *testing.T) {
 				}
 				kind, id, _ := strings.Cut(name, " ")
 				told := affected.Regions[model.ID(id)]
-				if kind == "services" {
+				switch kind {
+				case "services":
 					told = affected.Hosts[model.ID(id)]
+				case "state":
+					told = affected.Agents[model.ID(id)]
 				}
 				if had, there := was[name]; there && !bytes.Equal(had, want) && !told {
 					t.Fatalf("after %v, %s changed and nobody is told:\n%s", refs, name, difference(had, want))
 				}
 				var err error
-				if kind == "kiwi" {
+				switch kind {
+				case "kiwi":
 					_, err = wire.DecodeKiwi(want)
-				} else {
+				case "services":
 					_, err = wire.DecodeServices(want)
 				}
 				if err != nil {

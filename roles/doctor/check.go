@@ -40,6 +40,7 @@ func Checks(dir string) []Check {
 		{"qemu", qemu},
 		{"libvirt", libvirt},
 		{"bridges", bridges},
+		{"filter", filter},
 		{"memory", memory},
 		{"disk", func(ctx context.Context) Result { return disk(ctx, dir) }},
 		{"clock", clock},

@@ -31,7 +31,7 @@ func TestChecksHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	results := Examine(context.Background(), Checks(t.TempDir()))
-	if len(results) != 12 {
+	if len(results) != 13 {
 		t.Errorf("%d results", len(results))
 	}
 	for _, r := range results {
@@ -57,6 +57,9 @@ func TestBridgeIsTriedForReal(t *testing.T) {
 	}()
 	allowed := <-done == nil
 	if r := bridges(context.Background()); allowed != (r.State == OK) {
+		t.Errorf("namespaces allowed: %v, the check says %+v", allowed, r)
+	}
+	if r := filter(context.Background()); r.State == OK && !allowed || r.State == Fail {
 		t.Errorf("namespaces allowed: %v, the check says %+v", allowed, r)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -118,15 +119,10 @@ func libvirt(ctx context.Context) Result {
 	return fail("libvirt is not installed", "apt-get install libvirt-daemon libvirt-daemon-driver-qemu")
 }
 
-// bridges makes a bridge in a network namespace of its own. Both end with the thread, which Go ends with
-// its locked goroutine.
+// bridges makes a bridge. It ends with its network namespace, that with its thread, which Go ends with its
+// locked goroutine.
 func bridges(context.Context) Result {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		done <- tryBridge()
-	}()
-	switch err := <-done; {
+	switch err := apart(tryBridge); {
 	case err == nil:
 		return ok("bridges can be made")
 	case errors.Is(err, unix.EPERM):
@@ -138,10 +134,44 @@ func bridges(context.Context) Result {
 	}
 }
 
-func tryBridge() error {
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("new network namespace: %w", err)
+// apart tries something in a network namespace of its own.
+func apart(try func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("new network namespace: %w", err)
+			return
+		}
+		done <- try()
+	}()
+	return <-done
+}
+
+// filter makes a chain of rules for what comes from the ports of bridges, as Kaktus does to keep machines
+// from sending under the addresses of others.
+func filter(context.Context) Result {
+	switch err := apart(tryFilter); {
+	case err == nil:
+		return ok("what machines send can be looked at")
+	case errors.Is(err, unix.EPERM):
+		return warn("this user may not make rules of nftables", "run as root, or give the service CAP_NET_ADMIN")
+	default:
+		return warn("no nftables for bridges: "+err.Error(), "load the module: modprobe nf_tables; without it machines can send under the addresses of others")
 	}
+}
+
+func tryFilter() error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	t := c.AddTable(&nftables.Table{Family: nftables.TableFamilyBridge, Name: "kwdoctor"})
+	c.AddChain(&nftables.Chain{Name: "from", Table: t, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityFilter})
+	return c.Flush()
+}
+
+func tryBridge() error {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("netlink: %w", err)

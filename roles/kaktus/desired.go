@@ -23,7 +23,7 @@ type desired struct {
 	problems []string
 }
 
-// Apply makes bridges and pools as declared. What cannot be had is a problem and holds up nothing
+// Apply makes bridges, pools and the rules about what machines may send as declared. What cannot be had is a problem and holds up nothing
 // else; only a state that cannot be read is an error.
 func (k *kaktus) Apply(_ context.Context, state agentproto.State) ([]string, error) {
 	var want agentproto.KaktusState
@@ -32,6 +32,7 @@ func (k *kaktus) Apply(_ context.Context, state agentproto.State) ([]string, err
 	}
 	k.desired.mu.Lock()
 	k.desired.state = &want
+	k.allow(want.Cards)
 	problems := k.keep()
 	k.desired.mu.Unlock()
 	k.look()
@@ -46,6 +47,7 @@ func (k *kaktus) keep() []string {
 	bridges, problems := uplinked(k.desired.state.Bridges, k.cfg.Uplinks)
 	problems = append(problems, k.bridges.Apply(bridges)...)
 	problems = append(problems, k.store.Apply(k.desired.state.Pools)...)
+	problems = append(problems, k.protect()...)
 	if !slices.Equal(problems, k.desired.problems) {
 		k.log.Info("the host differs from its desired state", "problems", problems)
 		k.desired.problems = problems

@@ -79,10 +79,11 @@ func TestMachineThroughTheProtocol(t *testing.T) {
 	seed := agentproto.VolumeRef{Pool: poolID, Volume: id}
 	must[agentproto.Volume](k, agentproto.MethodSeedWrite, agentproto.Seed{VolumeRef: seed, UserData: docs.UserData, MetaData: docs.MetaData, NetworkConfig: docs.NetworkConfig})
 	machine := agentproto.MachineRef{Machine: id}
-	must[agentproto.MachineStatus](k, agentproto.MethodMachineDefine, agentproto.Machine{
+	definition := agentproto.Machine{
 		MachineRef: machine, Name: "protocol", OS: "linux", VCPUs: 1, Memory: 160 << 20, Run: true,
-		Disks: []agentproto.Disk{{VolumeRef: disk}}, Seed: &seed, NICs: []agentproto.NIC{{Adapter: newID(), MAC: mac, Bridge: bridge}},
-	})
+		Disks: []agentproto.Disk{{VolumeRef: disk}}, Seed: &seed, NICs: []agentproto.NIC{{Adapter: newID(), MAC: mac, Bridge: bridge, Addresses: []string{"10.98.0.5"}}},
+	}
+	must[agentproto.MachineStatus](k, agentproto.MethodMachineDefine, definition)
 	defer func() {
 		if t.Failed() {
 			out, err := ask[agentproto.MachineOutput](k, agentproto.MethodMachineConsole, agentproto.MachineConsole{MachineRef: machine, Offset: -8192})
@@ -100,6 +101,8 @@ func TestMachineThroughTheProtocol(t *testing.T) {
 	if !strings.Contains(page, "protocol") || !strings.Contains(page, "10.98.0.5") {
 		t.Errorf("the guest says of itself:\n%s", page)
 	}
+
+	t.Run("A21", func(t *testing.T) { ownAddressAlone(t, k, cfg.ID, link, definition) })
 
 	inv := must[agentproto.Inventory](k, agentproto.MethodInventory, agentproto.Empty{})
 	if len(inv.Machines) != 1 || inv.Machines[0].Machine != id || len(inv.Images) != 1 || len(inv.Volumes) != 1 || len(inv.Seeds) != 1 ||

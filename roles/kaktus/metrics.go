@@ -72,6 +72,7 @@ var (
 	describeReady     = prometheus.NewDesc("kowabunga_kaktus_pool_ready", "1 while the pool is usable.", []string{"pool"}, nil)
 	describeCapacity  = prometheus.NewDesc("kowabunga_kaktus_pool_bytes", "Size of the pool.", []string{"pool"}, nil)
 	describeAvailable = prometheus.NewDesc("kowabunga_kaktus_pool_available_bytes", "What can still be written to the pool.", []string{"pool"}, nil)
+	describeDropped   = prometheus.NewDesc("kowabunga_kaktus_frames_dropped_total", "Frames of machines that were kept back, by what was wrong with them.", []string{"reason"}, nil)
 	describeProblems  = prometheus.NewDesc("kowabunga_kaktus_problems", "Ways in which the host differs from its desired state.", nil, nil)
 )
 
@@ -102,6 +103,11 @@ func (k *kaktus) Collect(ch chan<- prometheus.Metric) {
 		gauge(describeReady, one(p.Ready), p.ID)
 		gauge(describeCapacity, float64(p.Capacity), p.ID)
 		gauge(describeAvailable, float64(p.Available), p.ID)
+	}
+	if dropped, err := k.guard.Dropped(); err == nil { // without rules there is nothing to tell
+		for reason, n := range dropped {
+			count(describeDropped, n, string(reason))
+		}
 	}
 	k.desired.mu.Lock()
 	problems := len(k.desired.problems)

@@ -17,8 +17,10 @@ import (
 	"kowabunga/roles/agent/link"
 )
 
+// agentID differs between processes: an agent's rules are the host's.
+var agentID = fmt.Sprintf("eeeeeeee%016x", os.Getpid())
+
 const (
-	agentID  = "eeeeeeeeeeeeeeeeeeeeeeee"
 	agentKey = "a-key-with-more-than-128-bits-of-noise"
 	patience = 30 * time.Second
 )

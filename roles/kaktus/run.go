@@ -14,6 +14,7 @@ import (
 	"kowabunga/roles/kaktus/block"
 	"kowabunga/roles/kaktus/bridge"
 	"kowabunga/roles/kaktus/compute"
+	"kowabunga/roles/kaktus/guard"
 )
 
 // kaktus is the parts of a running agent.
@@ -25,7 +26,9 @@ type kaktus struct {
 	bridges *bridge.Keeper
 	host    *compute.Host
 	agent   *agent.Agent
+	guard   *guard.Keeper
 
+	senders senders
 	desired desired
 	pools   poolReports
 }
@@ -101,13 +104,17 @@ func (k *kaktus) assemble() error {
 	if err != nil {
 		return err
 	}
+	if k.guard, err = guard.New(cfg.ID); err != nil {
+		return err
+	}
 	doors, err := cfg.doors()
 	if err != nil {
 		return err
 	}
 	if k.host, err = compute.New(compute.Config{
 		Socket: cfg.Socket, StateDir: cfg.Dir, ConsoleDir: cfg.console(), Accel: k.accel, Firmware: cfg.Firmware, Grace: cfg.Grace, Log: k.log, Doors: doors,
-		Disk: k.store.Locate, Seed: k.store.LocateSeed,
+		Guard: func() { k.protect() },
+		Disk:  k.store.Locate, Seed: k.store.LocateSeed,
 		Report: func(st agentproto.MachineStatus) { k.agent.Event(agentproto.EventMachine, st.Machine, st) },
 	}); err != nil {
 		return err

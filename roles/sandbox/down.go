@@ -102,7 +102,11 @@ func (s *sandbox) halt(ctx context.Context, destroy bool) error {
 		if err := removeBridges(s.place, s.decided.Bridge); err != nil {
 			return step.Fail(err)
 		}
-		step.Done("bridges removed")
+		if err := removeRules(s.place); err != nil {
+			step.Done("bridges removed; the rules about what machines may send are left: %v", err)
+			return nil
+		}
+		step.Done("bridges and rules removed")
 	}
 	return nil
 }

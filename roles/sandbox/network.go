@@ -10,15 +10,17 @@ import (
 	"os"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/roles/kaktus/guard"
 )
 
-// owner is the alias by which Kaktus marks the interfaces it made.
-const owner = "kowabunga"
+// made begins the alias by which Kaktus marks the interfaces it made; the agent's id follows.
+const made = "kowabunga "
 
 // networkOf is the n-th candidate for a sandbox's network, 0 to 255: a bridge and a /24 of RFC 1918.
 func networkOf(n int) (bridge string, network netip.Prefix) {
@@ -169,10 +171,37 @@ func addressesOf(name string) ([]string, bool) {
 	return out, true
 }
 
+// agentID is the id that Kaktus joined with, empty when it never did.
+func agentID(p place) string {
+	var joined struct {
+		ID string `yaml:"id"`
+	}
+	text, err := os.ReadFile(p.path("kaktus", "kaktus.yaml"))
+	if err != nil || yaml.Unmarshal(text, &joined) != nil {
+		return ""
+	}
+	return joined.ID
+}
+
+// removeRules removes the rules about what the sandbox's machines may send. A kernel without nftables
+// never had them.
+func removeRules(p place) error {
+	id := agentID(p)
+	if id == "" {
+		return nil
+	}
+	k, err := guard.New(id)
+	if err != nil {
+		return err
+	}
+	return k.Remove()
+}
+
 // removeBridges removes the sandbox's own bridge and those that Kaktus made for segments which were
 // declared since, by the last desired state it kept.
 func removeBridges(p place, own string) error {
 	names := []string{own}
+	owner := made + agentID(p)
 	text, err := os.ReadFile(p.path("kaktus", "agent", "states", agentproto.StateKaktus+".json"))
 	if err == nil {
 		var held agentproto.State

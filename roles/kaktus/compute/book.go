@@ -22,6 +22,7 @@ type record struct {
 	Cut     bool               `json:"cut"` // the host ended its QEMU by a signal
 	UEFI    bool               `json:"uefi,omitempty"`
 	Note    string             `json:"note,omitempty"` // why it does not have the firmware it asked for
+	Taps    bool               `json:"taps,omitempty"` // its cards are behind interfaces called as Tap says
 }
 
 // book is the records of all machines, in memory and on disk. A change is on disk before it counts.

@@ -79,6 +79,11 @@ func checkMachine(m agentproto.Machine) error {
 		if nic.Bridge == "" || len(nic.Bridge) > 15 {
 			return fault.Bad(fmt.Sprintf("nics[%d].bridge", i), "%.32q is no bridge", nic.Bridge)
 		}
+		for j, text := range nic.Addresses {
+			if _, err := Prefix(text); err != nil {
+				return fault.Bad(fmt.Sprintf("nics[%d].addresses[%d]", i, j), "%.64q is neither an address nor a prefix", text)
+			}
+		}
 	}
 	return nil
 }
@@ -178,6 +183,7 @@ func (p plan) devices() *libvirtxml.DomainDeviceList {
 		d.Interfaces = append(d.Interfaces, libvirtxml.DomainInterface{
 			MAC:     &libvirtxml.DomainInterfaceMAC{Address: strings.ToLower(nic.MAC)},
 			Source:  &libvirtxml.DomainInterfaceSource{Bridge: &libvirtxml.DomainInterfaceSourceBridge{Bridge: nic.Bridge}},
+			Target:  &libvirtxml.DomainInterfaceTarget{Dev: Tap(m.Machine, i)},
 			Model:   &libvirtxml.DomainInterfaceModel{Type: "virtio"},
 			Address: pci(slotNICs+i, 0),
 		})

@@ -197,14 +197,15 @@ func TestNamesAreData(t *testing.T) {
 
 func TestImpossibleMachinesAreRefused(t *testing.T) {
 	cases := map[string]func(*agentproto.Machine){
-		"machine":        func(m *agentproto.Machine) { m.Machine = "../x" },
-		"vcpus":          func(m *agentproto.Machine) { m.VCPUs = 0 },
-		"memory":         func(m *agentproto.Machine) { m.Memory = 1000 },
-		"os":             func(m *agentproto.Machine) { m.OS = "plan9" },
-		"disks":          func(m *agentproto.Machine) { m.Disks = nil },
-		"nics[0].mac":    func(m *agentproto.Machine) { m.NICs[0].MAC = "ff:ff:ff:ff:ff:ff" },
-		"nics[0].bridge": func(m *agentproto.Machine) { m.NICs[0].Bridge = "" },
-		"nics":           func(m *agentproto.Machine) { m.NICs = make([]agentproto.NIC, maxNICs+1) },
+		"machine":              func(m *agentproto.Machine) { m.Machine = "../x" },
+		"vcpus":                func(m *agentproto.Machine) { m.VCPUs = 0 },
+		"memory":               func(m *agentproto.Machine) { m.Memory = 1000 },
+		"os":                   func(m *agentproto.Machine) { m.OS = "plan9" },
+		"disks":                func(m *agentproto.Machine) { m.Disks = nil },
+		"nics[0].mac":          func(m *agentproto.Machine) { m.NICs[0].MAC = "ff:ff:ff:ff:ff:ff" },
+		"nics[0].bridge":       func(m *agentproto.Machine) { m.NICs[0].Bridge = "" },
+		"nics[0].addresses[0]": func(m *agentproto.Machine) { m.NICs[0].Addresses = []string{"10.0.0.0/33"} },
+		"nics":                 func(m *agentproto.Machine) { m.NICs = make([]agentproto.NIC, maxNICs+1) },
 	}
 	for field, spoil := range cases {
 		m := machine(1, 1)

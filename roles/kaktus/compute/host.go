@@ -34,6 +34,10 @@ type Config struct {
 	Report    func(agentproto.MachineStatus)
 	Connected func()
 
+	// Guard is called when cards of machines have become others, before libvirt makes them: what keeps
+	// machines from sending under others' addresses has to be there first.
+	Guard func()
+
 	Doors Doors // where clients of screens come in
 
 	Grace time.Duration // for shutdown and reboot that name none; 0 = one minute
@@ -70,6 +74,9 @@ func New(cfg Config) (*Host, error) {
 	}
 	if cfg.Connected == nil {
 		cfg.Connected = func() {}
+	}
+	if cfg.Guard == nil {
+		cfg.Guard = func() {}
 	}
 	if !filepath.IsAbs(cfg.Socket) {
 		return nil, fault.Bad("libvirt.socket", "%q is not the path of a local socket", cfg.Socket)

@@ -59,9 +59,10 @@ func (h *Host) Define(ctx context.Context, m agentproto.Machine) (agentproto.Mac
 	}
 	// The record comes first: a domain without one would be nobody's after a crash.
 	before, _ := h.book.get(m.Machine)
-	if err := h.book.put(record{Machine: m, Accel: p.accel, Run: m.Run, Ran: before.Ran, Cut: before.Cut, UEFI: uefi, Note: note}); err != nil {
+	if err := h.book.put(record{Machine: m, Accel: p.accel, Run: m.Run, Ran: before.Ran, Cut: before.Cut, UEFI: uefi, Note: note, Taps: true}); err != nil {
 		return absent(m.Machine), err
 	}
+	h.cfg.Guard()
 	err = h.conn.do(ctx, op, func(lv *libvirt.Libvirt) error {
 		// Another domain with this UUID must not be taken over.
 		if _, err := lookup(lv, m.Machine); err != nil && !libvirt.IsNotFound(err) {
@@ -101,6 +102,7 @@ func (h *Host) unrecord(ctx context.Context, id string, before record) {
 	if err != nil {
 		h.log.Error("machine's record cannot be put back", "machine", id, "error", err)
 	}
+	h.cfg.Guard()
 }
 
 // Delete removes a machine: forces it off, undefines it, and only then forgets it. Its disks stay. If
@@ -149,7 +151,11 @@ func (h *Host) Delete(ctx context.Context, id string) error {
 	if err := h.removeConsole(id); err != nil {
 		return fault.Wrap(err, fault.Internal, op)
 	}
-	return h.book.remove(id)
+	if err := h.book.remove(id); err != nil {
+		return err
+	}
+	h.cfg.Guard()
+	return nil
 }
 
 // forceOff takes the power away and waits until the machine is off. NotFound when it is not there.

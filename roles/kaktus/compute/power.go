@@ -126,6 +126,7 @@ func (h *Host) start(ctx context.Context, op string, st agentproto.MachineStatus
 			return st, err
 		}
 	}
+	h.cfg.Guard() // somebody may have flushed the rules since
 	err := h.call(ctx, op, st.Machine, func(lv *libvirt.Libvirt, d libvirt.Domain) error {
 		if err := fpStart.Hit(); err != nil {
 			return err

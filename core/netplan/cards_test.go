@@ -1,0 +1,102 @@
+package netplan_test
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/machine"
+	"kowabunga/core/model"
+	"kowabunga/core/netplan"
+	"kowabunga/store/tree"
+	"kowabunga/testdata/topology"
+)
+
+// What a machine may send besides its own addresses: those that move between the machines of its project,
+// and everything where it is a router that harms nobody else.
+func TestA21WhatCardsMaySend(t *testing.T) {
+	base := topology.View()
+	web, _ := model.Find[*model.Instance](base, topology.Machine)
+	card, _ := model.Find[*model.Adapter](base, web.Adapters[0])
+	moving := &model.Adapter{Meta: model.Meta{ID: topology.ID(990001), Name: "vip"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:0a", Addresses: []string{"10.50.201.60", "10.50.201.61"}, Reserved: true}
+	second := &model.Adapter{Meta: model.Meta{ID: topology.ID(990002), Name: "vip-2"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:0a", Addresses: []string{"10.50.201.62"}, Reserved: true}
+	other, _ := model.Find[*model.Instance](base, web.ID)
+	for o := range model.By[*model.Instance](base, "project", topology.Other) {
+		if o.Kaktus == web.Kaktus {
+			other = o
+		}
+	}
+	foreign, _ := model.Find[*model.Adapter](base, other.Adapters[0])
+	put := func(objects ...model.Object) func(d model.Draft) error {
+		return func(d model.Draft) error {
+			for _, o := range objects {
+				if err := d.Put(o.Clone()); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	changed := func(a *model.Adapter, f func(*model.Adapter)) *model.Adapter {
+		a = model.Edit(a)
+		f(a)
+		return a
+	}
+	router := changed(card, func(a *model.Adapter) { a.Reserved, a.Kompute = true, "" })
+	stranger := &model.Subnet{Meta: model.Meta{ID: topology.ID(990003), Name: "stranger"}, CIDR: "10.77.0.0/24", Gateway: "10.77.0.1"}
+	own, _ := model.Find[*model.Subnet](base, card.Subnet)
+	stranger.VNet = own.VNet
+	attachedTo := model.Edit(other)
+	attachedTo.Adapters = append(slices.Clone(other.Adapters), moving.ID)
+	for name, c := range map[string]struct {
+		edit func(model.Draft) error
+		want []agentproto.Card
+	}{
+		"nothing is marked":                       {put(), nil},
+		"an address moves":                        {put(moving), []agentproto.Card{{Adapter: string(card.ID), MACs: []string{moving.MAC}, Addresses: moving.Addresses}}},
+		"two share a MAC":                         {put(second, moving), []agentproto.Card{{Adapter: string(card.ID), MACs: []string{moving.MAC}, Addresses: []string{"10.50.201.60", "10.50.201.61", "10.50.201.62"}}}},
+		"it is not marked":                        {put(changed(moving, func(a *model.Adapter) { a.Reserved = false })), nil},
+		"it is a gateway's":                       {put(changed(moving, func(a *model.Adapter) { a.Service = topology.Kawaii })), nil},
+		"it is a machine's":                       {put(moving, attachedTo), nil},
+		"it is on another's subnet":               {put(changed(moving, func(a *model.Adapter) { a.Subnet, a.Addresses = foreign.Subnet, nil })), []agentproto.Card{{Adapter: string(foreign.ID), MACs: []string{moving.MAC}}}},
+		"the card is a router's":                  {put(router), []agentproto.Card{{Adapter: string(card.ID), Router: true}}},
+		"a router's, and others are on the vnet":  {put(router, stranger), nil},
+		"a router's, on a subnet of no project":   {put(changed(router, func(a *model.Adapter) { a.Subnet, a.Addresses = topology.Storage, nil })), []agentproto.Card{{Adapter: string(card.ID), Router: true}}},
+		"moving on a subnet of no project: whose": {put(changed(router, func(a *model.Adapter) { a.Subnet, a.Addresses, a.Reserved = topology.Storage, nil, false }), changed(moving, func(a *model.Adapter) { a.Subnet, a.Addresses = topology.Storage, nil })), nil},
+	} {
+		root, refs := change(t, base, c.edit)
+		state, ok := netplan.Kaktus(root, topology.AgentOf(web.Kaktus))
+		if !ok || !reflect.DeepEqual(state.Cards, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, state.Cards, c.want)
+		}
+		p := netplan.New(base)
+		if told := p.Update(root, refs).Agents[topology.AgentOf(web.Kaktus)]; !told && len(c.want) > 0 {
+			t.Errorf("%s: the host is not told", name)
+		}
+	}
+}
+
+// A machine's definition says what its cards may send under.
+func TestA21AddressesOfNICs(t *testing.T) {
+	base := topology.View()
+	definition := func(v *tree.Root) agentproto.NIC {
+		t.Helper()
+		web, _ := model.Find[*model.Instance](v, topology.Machine)
+		m, err := machine.Definition(v, web)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.NICs[0]
+	}
+	if got := definition(base).Addresses; !slices.Equal(got, []string{"10.50.201.10"}) {
+		t.Errorf("the card's own: %v", got)
+	}
+	web, _ := model.Find[*model.Instance](base, topology.Machine)
+	root, _ := change(t, base, func(d model.Draft) error {
+		return edit(d, web.Adapters[0], func(a *model.Adapter) { a.Addresses = nil })
+	})
+	if got := definition(root).Addresses; !slices.Equal(got, []string{"10.50.201.0/24"}) {
+		t.Errorf("a card without address is of its subnet: %v", got)
+	}
+}
