@@ -119,7 +119,7 @@ func (c *call) each(k *catalogue.Kind, p *place, refs []string, verb, method, be
 	if a.planning != nil && *a.pin != "" && len(refs) > 1 {
 		return term.Usage(errors.New("--pin holds one object to its plan; name one"))
 	}
-	var begun []*client.Operation
+	var begun []work
 	var failed []error
 	for _, ref := range refs {
 		r, err := c.request(k, p, ref, verb, method, below, queries, a)
@@ -130,6 +130,9 @@ func (c *call) each(k *catalogue.Kind, p *place, refs []string, verb, method, be
 			continue
 		}
 		var o *client.Operation
+		if err == nil && c.gone != nil {
+			err = c.remember(r, ref)
+		}
 		if err == nil {
 			o, err = c.begin(r)
 		}
@@ -138,22 +141,22 @@ func (c *call) each(k *catalogue.Kind, p *place, refs []string, verb, method, be
 			failed = append(failed, err)
 			err = nil
 		case o == nil:
-			err = c.say("%s: %s %s", verb, k.Name, ref)
+			err = c.done(k, verb, ref, ref)
 		case !a.follow():
 			err = c.begun(o)
 		default:
-			begun = append(begun, o)
+			begun = append(begun, work{o, ref})
 		}
 		if err != nil {
 			return err // nobody reads what is said
 		}
 	}
-	for _, o := range begun {
-		if err := c.follow(o); err != nil {
+	for _, w := range begun {
+		if err := c.follow(w.Operation); err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		if err := c.say("%s: %s %s", verb, k.Name, o.Target.Name); err != nil {
+		if err := c.done(k, verb, w.ref, w.Target.Name); err != nil {
 			return err
 		}
 	}
@@ -161,6 +164,21 @@ func (c *call) each(k *catalogue.Kind, p *place, refs []string, verb, method, be
 		return failed[0]
 	}
 	return errors.Join(failed...)
+}
+
+// work is an operation on an object, by what that was called.
+type work struct {
+	*client.Operation
+	ref string
+}
+
+// done says that a thing was done, or keeps it for the result.
+func (c *call) done(k *catalogue.Kind, verb, ref, name string) error {
+	if c.gone != nil {
+		c.gone.is[ref] = true
+		return nil
+	}
+	return c.say("%s: %s %s", verb, k.Name, name)
 }
 
 // request is the request that does one thing with an object. a may be nil.

@@ -24,15 +24,17 @@ type call struct {
 	api   *client.Client
 	out   *term.Output // nil for commands without -o
 	names *names
+	gone  *gone // of a deletion whose result is what it deleted; else nil
 	// context is the name of the context in use, empty without one.
 	context string
 }
 
 // The forms that results have.
 var (
-	asText    []string                                            // said in words, no -o
-	asData    = []string{"table", "json", "yaml"}                 // figures and records
-	asObjects = []string{"table", "wide", "json", "yaml", "name"} // objects of a kind
+	asText    []string                                                    // said in words, no -o
+	asData    = []string{"table", "json", "yaml"}                         // figures and records
+	asGone    = []string{"text", "table", "wide", "json", "yaml", "name"} // what was deleted: said in words, or the objects
+	asObjects = []string{"table", "wide", "json", "yaml", "name"}         // objects of a kind
 )
 
 // is tells whether the result is wanted in this form.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
+	"kowabunga/roles/cli/client"
 	"kowabunga/roles/cli/form"
 	"kowabunga/roles/term"
 )
@@ -23,7 +26,7 @@ func deleteCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 		Use:               "delete NAME…",
 		Aliases:           []string{"rm"},
 		Short:             "Delete " + k.Plural,
-		Long:              "Delete " + k.Plural + ". What would go is shown and you are asked first, unless --yes is given. While something depends on one it is refused.",
+		Long:              "Delete " + k.Plural + ". What would go is shown and you are asked first, unless --yes is given. While something depends on one it is refused. With --output table, json, yaml or name the result is what was deleted, as it was before, a list.",
 		Example:           fmt.Sprintf("  kowabunga %s delete %s\n  kowabunga %s delete %s --yes\n  kowabunga %s delete %s --plan", k.Name, nameOf(k.Name), k.Name, nameOf(k.Name), k.Name, nameOf(k.Name)),
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeNames(k, 0),
@@ -36,15 +39,46 @@ func deleteCommand(k *catalogue.Kind, op *catalogue.Op) *cobra.Command {
 	yes := yesFlag(cmd)
 	a := writeFlags(cmd, false)
 	a.planning = planFlags(cmd)
-	return leaf(cmd, k, asText, func(c *call, args []string) error {
+	return leaf(cmd, k, asGone, func(c *call, args []string) error {
 		refs := unrepeated(args)
 		if !*yes && !a.wanted() {
 			if err := c.agree(k, p, refs, queries, a); err != nil {
 				return err
 			}
 		}
-		return c.each(k, p, refs, "delete", http.MethodDelete, "", queries, a)
+		if c.is("text") || a.wanted() || !a.follow() {
+			return c.each(k, p, refs, "delete", http.MethodDelete, "", queries, a)
+		}
+		c.gone = &gone{was: map[string]json.RawMessage{}, is: map[string]bool{}}
+		err := c.each(k, p, refs, "delete", http.MethodDelete, "", queries, a)
+		return errors.Join(err, c.objects(k, c.gone.deleted(refs)))
 	})
+}
+
+// gone is what a deletion deletes, by what it was called.
+type gone struct {
+	was map[string]json.RawMessage // as it was before
+	is  map[string]bool
+}
+
+// remember reads an object that is about to be deleted.
+func (c *call) remember(r client.Request, ref string) error {
+	a, err := c.api.Do(c.ctx, client.Request{Op: r.Op, Path: r.Path})
+	if err == nil {
+		c.gone.was[ref] = a.Body
+	}
+	return err
+}
+
+// deleted are the objects that are gone, in the order they were named.
+func (g *gone) deleted(refs []string) []json.RawMessage {
+	out := []json.RawMessage{}
+	for _, ref := range refs {
+		if g.is[ref] {
+			out = append(out, g.was[ref])
+		}
+	}
+	return out
 }
 
 // agree shows what a deletion would do and asks. What was shown of one object is what is done then.
