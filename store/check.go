@@ -26,6 +26,7 @@ type Report struct {
 	Records  int       `json:"records"` // journal records read
 	Objects  int       `json:"objects"` // objects read
 	Findings []Finding `json:"findings,omitempty"`
+	first    time.Time // of the first record, zero when there is none
 }
 
 // OK tells whether nothing is wrong.
@@ -150,6 +151,9 @@ func (r *Report) chain(ctx context.Context, log *bbolt.Bucket, st state) (map[ta
 		}
 		if rec.Epoch.Counter < epoch.Counter {
 			r.find(where, "is of epoch %s, after one of epoch %s", rec.Epoch, epoch)
+		}
+		if r.first.IsZero() {
+			r.first = rec.Time
 		}
 		at, when, epoch = Position{rec.Index, rec.Hash}, rec.Time, rec.Epoch
 		for _, c := range rec.Changes {

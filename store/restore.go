@@ -6,13 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.etcd.io/bbolt"
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/store/failpoint"
-	"kowabunga/store/journal"
 	"kowabunga/store/seal"
 )
 
@@ -31,6 +31,13 @@ type RestoreOptions struct {
 	Passphrase string
 	Identities string // age identities, "AGE-SECRET-KEY-1..." one a line
 
+	// Segments continue the backup, in order.
+	Segments []Part
+	// One of these restores an earlier state: as after the record of an index, or after the last record
+	// that is not later than a time. The journal in the backup must reach back to it.
+	At    uint64
+	Until time.Time
+
 	// Promote states that the store the backup was made of is off for good: the restored one may command
 	// agents, in an epoch above any that one can have reached.
 	Promote bool
@@ -43,20 +50,41 @@ const promotion = 65536
 // oldestBackup is the first schema that made backups of this form.
 const oldestBackup = 2
 
-// Restore makes a new store of a backup, with a node id of its own, and returns what the backup says
-// and its sealing key, which the caller keeps beside the data. Everything is verified as by Check before
-// the file gets its name; until then nothing counts. Faults: Conflict when the folder is not empty or a
-// newer release made the backup; Invalid when there is no way to the sealing key; Denied when the key is
-// wrong; Malformed when the backup is damaged.
+// Restored says what a restore made.
+type Restored struct {
+	Header             // of the backup
+	Reached  Position  // of the store that was made
+	Moment   time.Time // of the record there
+	First    time.Time // of the first record the journal keeps
+	Cut      Position  // the record before that
+	Records  int       // in the journal
+	Segments int       // that were used
+}
+
+// Restore is RestoreChain for who wants to know what the backup says.
 func Restore(ctx context.Context, r io.Reader, o RestoreOptions) (*Header, Key, error) {
-	h, key, err := restore(ctx, r, o)
+	made, key, err := RestoreChain(ctx, r, o)
+	if err != nil {
+		return nil, Key{}, err
+	}
+	return &made.Header, key, nil
+}
+
+// RestoreChain makes a new store of a backup and the segments that continue it, with a node id of its
+// own, and returns what it made and the sealing key, which the caller keeps beside the data. Everything
+// is verified as by Check before the file gets its name; until then nothing counts. Faults: Conflict when
+// the folder is not empty or a newer release made the backup; Invalid when there is no way to the sealing
+// key; Denied when the key is wrong; Malformed when the backup is damaged or a segment does not continue
+// it, which is named; NotFound, with ErrGone, for a moment that lies outside of it.
+func RestoreChain(ctx context.Context, r io.Reader, o RestoreOptions) (*Restored, Key, error) {
+	made, key, err := restore(ctx, r, o)
 	if err != nil {
 		return nil, Key{}, fault.Wrap(err, fault.Unavailable, "restore the backup")
 	}
-	return h, key, nil
+	return made, key, nil
 }
 
-func restore(ctx context.Context, r io.Reader, o RestoreOptions) (h *Header, key Key, err error) {
+func restore(ctx context.Context, r io.Reader, o RestoreOptions) (made *Restored, key Key, err error) {
 	if err := declared(o.Tables); err != nil {
 		return nil, key, err
 	}
@@ -77,7 +105,8 @@ func restore(ctx context.Context, r io.Reader, o RestoreOptions) (h *Header, key
 	if err != nil {
 		return nil, key, err
 	}
-	if h = &u.header; h.Schema > schema {
+	h := &u.header
+	if h.Schema > schema {
 		return nil, key, newer(h.Schema)
 	}
 	if h.Schema < oldestBackup {
@@ -87,66 +116,65 @@ func restore(ctx context.Context, r io.Reader, o RestoreOptions) (h *Header, key
 		return nil, key, err
 	}
 	sealer := seal.New(key)
-	st := state{Position: h.Position, Time: h.Time, Epoch: h.Epoch.Counter, Node: newNode(), Check: sealer.Check(), Created: h.Store, Drill: !o.Promote}
+	st := &state{Position: h.Position, Time: h.Time, Epoch: h.Epoch.Counter, Node: newNode(), Check: sealer.Check(), Created: h.Store, Drill: !o.Promote}
 	if o.Promote {
 		st.Epoch += promotion
 	}
 	aside := path + asideExt
-	if err := fillFile(ctx, aside, u, st, sealer, o.Tables); err != nil {
+	report, err := fillFile(ctx, aside, u, st, sealer, o)
+	if err != nil {
 		return nil, key, errors.Join(err, os.Remove(aside))
 	}
 	if err := restoreInstall.Hit(); err != nil {
 		return nil, key, err
 	}
-	return h, key, install(aside, path)
+	made = &Restored{Header: *h, Reached: st.Position, Moment: st.Time, First: report.first, Cut: st.Cut, Records: report.Records, Segments: len(o.Segments)}
+	return made, key, install(aside, path)
 }
 
 // fillFile writes a backup as a file and checks it.
-func fillFile(ctx context.Context, aside string, u *unpacker, st state, sealer *seal.Sealer, tables []model.Table) error {
-	if err := createFile(aside, func(tx *bbolt.Tx) error { return layOut(tx, u.header.Schema, &st, tables) }); err != nil {
-		return err
+func fillFile(ctx context.Context, aside string, u *unpacker, st *state, sealer *seal.Sealer, o RestoreOptions) (*Report, error) {
+	if err := createFile(aside, func(tx *bbolt.Tx) error { return layOut(tx, u.header.Schema, st, o.Tables) }); err != nil {
+		return nil, err
 	}
 	// Not synced while it is filled: it counts for nothing before install syncs it.
 	db, err := bbolt.Open(aside, 0o600, &bbolt.Options{Timeout: lockWait, NoSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	in := &filling{ctx: ctx, db: db}
+	in := &filling{ctx: ctx, db: db, st: st}
 	st.Cut, err = u.content(sealer,
 		func(kind, id, value []byte) error {
-			return in.put(len(value), func(tx *bbolt.Tx) error {
-				b, err := tx.Bucket(objectsBucket).CreateBucketIfNotExists(kind)
-				if err != nil {
-					return err
-				}
-				return b.Put(id, value)
-			})
-		},
-		func(r *journal.Record, b []byte) error {
-			st.Bytes += 8 + int64(len(b))
-			return in.put(len(b), func(tx *bbolt.Tx) error { return tx.Bucket(journalBucket).Put(number(r.Index), b) })
-		})
+			return in.put(len(value), func(tx *bbolt.Tx) error { return place(tx, kind, id, value) })
+		}, in.record)
+	for i := 0; err == nil && i < len(o.Segments); i++ {
+		err = in.segment(&u.header, sealer, o.Segments[i])
+	}
 	if err == nil {
-		err = in.put(0, func(tx *bbolt.Tx) error { return writeState(tx, &st) })
+		err = in.rewind(o)
+	}
+	if err == nil {
+		err = in.put(0, func(tx *bbolt.Tx) error { return writeState(tx, st) })
 	}
 	if err = errors.Join(err, in.end(err == nil)); err != nil {
-		return errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	if err := steps(db, u.header.Schema, Options{}.filled(), sealer); err != nil {
-		return errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
-	report, err := check(ctx, db, tables, sealer)
+	report, err := check(ctx, db, o.Tables, sealer)
 	if err == nil && !report.OK() {
 		f := report.Findings[0]
 		err = fault.New(fault.Malformed, "the backup contradicts itself in %d places, first: %s %s", len(report.Findings), f.Where, f.What)
 	}
-	return errors.Join(err, db.Close())
+	return report, errors.Join(err, db.Close())
 }
 
 // filling spreads many writes over transactions of a few megabytes.
 type filling struct {
 	ctx  context.Context
 	db   *bbolt.DB
+	st   *state
 	tx   *bbolt.Tx
 	size int
 }

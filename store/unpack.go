@@ -43,21 +43,7 @@ func ReadHeader(r io.Reader) (*Header, error) {
 // unpack reads a backup up to its first object.
 func unpack(r io.Reader) (*unpacker, error) {
 	u := &unpacker{r: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}
-	magic := make([]byte, len(backupMagic))
-	if _, err := io.ReadFull(u.r, magic); err != nil || string(magic) != backupMagic {
-		return nil, fault.New(fault.Malformed, "this is not a backup of Kowabunga, or one of a newer form")
-	}
-	u.sum.Write(magic)
-	if err := u.next(); err != nil {
-		return nil, err
-	}
-	if u.kind != 'h' {
-		return nil, fault.New(fault.Malformed, "the backup has no header")
-	}
-	if err := json.Unmarshal(u.body, &u.header); err != nil {
-		return nil, &fault.Error{Code: fault.Malformed, Op: "read the header", Err: err}
-	}
-	if err := u.next(); err != nil {
+	if err := u.begin(backupMagic, &u.header); err != nil {
 		return nil, err
 	}
 	if u.kind == 'k' {
@@ -67,6 +53,25 @@ func unpack(r io.Reader) (*unpacker, error) {
 		}
 	}
 	return u, nil
+}
+
+// begin reads the line of text and the header, and the frame after it.
+func (u *unpacker) begin(line string, header any) error {
+	magic := make([]byte, len(line))
+	if _, err := io.ReadFull(u.r, magic); err != nil || string(magic) != line {
+		return fault.New(fault.Malformed, "this is not a backup of Kowabunga, or one of a newer form")
+	}
+	u.sum.Write(magic)
+	if err := u.next(); err != nil {
+		return err
+	}
+	if u.kind != 'h' {
+		return fault.New(fault.Malformed, "the backup has no header")
+	}
+	if err := json.Unmarshal(u.body, header); err != nil {
+		return &fault.Error{Code: fault.Malformed, Op: "read the header", Err: err}
+	}
+	return u.next()
 }
 
 // next reads a frame and adds it to the sum, the end excepted.
@@ -121,41 +126,45 @@ func (u *unpacker) content(sealer *seal.Sealer, object func(kind, id, value []by
 	if err := json.Unmarshal(u.body, &cut); err != nil {
 		return cut, &fault.Error{Code: fault.Malformed, Op: "read where the journal begins", Err: err}
 	}
-	at := cut
-	for {
-		if err := u.next(); err != nil {
-			return cut, err
-		}
-		if u.kind != 'r' {
-			break
-		}
+	if err := u.next(); err != nil {
+		return cut, err
+	}
+	return cut, u.rest(sealer, cut, u.header.Position, end, record)
+}
+
+// rest feeds the records to a function and verifies that they lead from a position to another, and the
+// end of the backup.
+func (u *unpacker) rest(sealer *seal.Sealer, at, to Position, end backupEnd, record func(*journal.Record, []byte) error) error {
+	for ; u.kind == 'r'; end.Records++ {
 		r, err := journal.Decode(u.body)
 		if err != nil {
-			return cut, err
+			return err
 		}
 		if err := r.Follows(at.Index, at.Hash); err != nil {
-			return cut, err
+			return err
 		}
 		if err := record(r, u.body); err != nil {
-			return cut, err
+			return err
 		}
 		at = Position{r.Index, r.Hash}
-		end.Records++
+		if err := u.next(); err != nil {
+			return err
+		}
 	}
 	var said backupEnd
 	if err := json.Unmarshal(u.body, &said); u.kind != 'e' || err != nil {
-		return cut, fault.New(fault.Malformed, "the backup has no end")
+		return fault.New(fault.Malformed, "the backup has no end")
 	}
 	sum := u.sum.Sum(nil)
 	switch {
 	case !bytes.Equal(sum, said.Sum):
-		return cut, fault.New(fault.Malformed, "the backup is damaged: its checksum is wrong")
+		return fault.New(fault.Malformed, "the backup is damaged: its checksum is wrong")
 	case !bytes.Equal(sealer.Sum(sum), said.Mac):
-		return cut, fault.New(fault.Denied, "the backup was made with another sealing key, or changed by somebody without it")
-	case at != u.header.Position || said.Objects != end.Objects || said.Records != end.Records:
-		return cut, fault.New(fault.Malformed, "the backup does not hold what its header promises")
+		return fault.New(fault.Denied, "the backup was made with another sealing key, or changed by somebody without it")
+	case at != to || said.Objects != end.Objects || said.Records != end.Records:
+		return fault.New(fault.Malformed, "the backup does not hold what its header promises")
 	}
-	return cut, nil
+	return nil
 }
 
 // wrapKey encrypts the sealing key.
