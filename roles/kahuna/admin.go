@@ -8,6 +8,7 @@ import (
 	"kowabunga/core/access"
 	"kowabunga/core/fault"
 	"kowabunga/roles/config"
+	"kowabunga/roles/kahuna/backups"
 	"kowabunga/roles/kahuna/fleet"
 	"kowabunga/roles/kahuna/hosts"
 	"kowabunga/store"
@@ -15,15 +16,16 @@ import (
 
 // Status is what `kahuna status` shows.
 type Status struct {
-	Version    string         `json:"version"`
-	URL        string         `json:"url"`
-	Since      time.Time      `json:"since"`
-	Ready      bool           `json:"ready"`
-	Store      store.Status   `json:"store"`
-	Agents     []AgentStatus  `json:"agents"`
-	Drift      []hosts.Drift  `json:"drift"`
-	Operations map[string]int `json:"operations"` // by state
-	Fleet      fleet.Counters `json:"fleet"`
+	Version    string          `json:"version"`
+	URL        string          `json:"url"`
+	Since      time.Time       `json:"since"`
+	Ready      bool            `json:"ready"`
+	Store      store.Status    `json:"store"`
+	Agents     []AgentStatus   `json:"agents"`
+	Drift      []hosts.Drift   `json:"drift"`
+	Operations map[string]int  `json:"operations"` // by state
+	Fleet      fleet.Counters  `json:"fleet"`
+	Backup     *backups.Status `json:"backup,omitempty"` // where backup.target is set
 }
 
 // AgentStatus is one agent in a Status.
@@ -56,6 +58,7 @@ func (s *Server) routeAdmin(mux *http.ServeMux) {
 		adminAnswer(w, report)
 	}))
 	mux.HandleFunc("POST /admin/backup", local(s.backup))
+	mux.HandleFunc("POST /admin/backup/take", local(s.takeBackup))
 	mux.HandleFunc("POST /admin/rotate-signing-key", local(func(w http.ResponseWriter, r *http.Request) {
 		if err := s.accounts.RotateSigningKey(r.Context(), access.Identity{Name: "local root", Role: "superAdmin"}); err != nil {
 			adminFail(w, err)
@@ -106,6 +109,10 @@ func (s *Server) status() Status {
 			a.Online, a.LastSeen, a.Release = m.Online, m.LastSeen(), m.Hello.Release
 		}
 		out.Agents = append(out.Agents, a)
+	}
+	if s.backups.scheduled != nil {
+		st := s.backups.scheduled.Status()
+		out.Backup = &st
 	}
 	for _, op := range operations(v) {
 		out.Operations[string(op.State)]++

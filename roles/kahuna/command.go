@@ -2,7 +2,6 @@ package kahuna
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,65 +96,4 @@ func checkCommand() *cobra.Command {
 	s.Bind(cmd)
 	form = term.OutputFlag(cmd)
 	return cmd
-}
-
-func backupCommand() *cobra.Command {
-	var c Config
-	var o backupFlags
-	s := c.set()
-	cmd := &cobra.Command{Use: "backup FILE", Short: "Copy the store to a file while the server runs", Args: cobra.ExactArgs(1),
-		Long: `Writes a consistent copy of the store, journal included. The sealing key, without which the secrets in it
-are lost, goes into it only encrypted: with a passphrase (--passphrase-file) or for age recipients
-(--recipient). Otherwise keep DIR/secrets/sealing-key elsewhere. FILE - is standard output.`,
-		Example: "  kowabunga kahuna backup --recipient age1... /backup/kahuna-$(date +%F)\n  kowabunga kahuna backup --passphrase-file ./pass - | ssh elsewhere 'cat > kahuna.backup'",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := load(cmd, &c, s, true); err != nil {
-				return err
-			}
-			return backup(cmd, &c, o, args[0])
-		}}
-	s.Bind(cmd)
-	cmd.Flags().StringVar(&o.passphrase.File, "passphrase-file", "", "file with the passphrase for the sealing key, - for standard input")
-	cmd.Flags().StringArrayVar(&o.recipients, "recipient", nil, "age recipient to encrypt the sealing key for; repeat for several")
-	return cmd
-}
-
-func restoreCommand() *cobra.Command {
-	var c Config
-	var o restoreFlags
-	s := c.set()
-	cmd := &cobra.Command{Use: "restore FILE", Short: "Make a Kahuna from a backup, in an empty directory", Args: cobra.ExactArgs(1),
-		Long: `Verifies a backup and makes a Kahuna of it in an empty directory. It is a new node: it commands no agents
-unless --promote states that the one the backup was made of is off for good. The master key is a new one.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c.Dir = s.Early(cmd, "dir")
-			if err := s.Load(cmd, "", false); err != nil {
-				return err
-			}
-			return restore(cmd, &c, s, o, args[0])
-		}}
-	s.Bind(cmd)
-	cmd.Flags().StringVar(&o.sealingKey.File, "sealing-key-file", "", "file with the sealing key, when it is not in the backup")
-	cmd.Flags().StringVar(&o.passphrase.File, "passphrase-file", "", "file with the passphrase of the sealing key, - for standard input")
-	cmd.Flags().StringVar(&o.identities.File, "identity-file", "", "file with the age identity that opens the sealing key")
-	cmd.Flags().BoolVar(&o.promote, "promote", false, "the original is off for good: this one may command its agents")
-	return cmd
-}
-
-// backupFlags and restoreFlags say where keys are; never the keys themselves.
-type backupFlags struct {
-	passphrase config.Secret
-	recipients []string
-}
-
-type restoreFlags struct {
-	sealingKey, passphrase, identities config.Secret
-	promote                            bool
-}
-
-func read(s config.Secret) (string, error) {
-	if !s.Given() {
-		return "", nil
-	}
-	return s.Read(os.Stdin)
 }

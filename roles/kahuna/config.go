@@ -2,7 +2,7 @@
 // process with one directory.
 //
 // The directory holds kahuna.yaml, secrets/ (master key, sealing key, fleet secret), tls/ (the local
-// CA, where no certificate is given), data/ (the store) and kahuna.sock, through which local commands
+// CA, where no certificate is given), data/ (the store), scratch/ (backups being made) and kahuna.sock, through which local commands
 // reach the running server.
 package kahuna
 
@@ -52,7 +52,8 @@ type Config struct {
 		Age  time.Duration
 		Size config.Size
 	}
-	Log config.Log
+	Backup Backup
+	Log    config.Log
 }
 
 // set declares the keys of a configuration.
@@ -88,6 +89,7 @@ func (c *Config) set() *config.Set {
 	s.Duration(&c.StopGrace, "stop-grace", time.Minute, "how long a guest may take to shut down before it is forced")
 	s.Duration(&c.Journal.Age, "journal.age", 90*24*time.Hour, "how long the journal is kept; 0 for ever")
 	s.Size(&c.Journal.Size, "journal.size", 1<<30, "how large the journal may grow; 0 without bound")
+	c.Backup.keys(s)
 	s.Log(&c.Log)
 	s.Validate(func() error {
 		if (c.TLSCert == "") != (c.TLSKey == "") {
@@ -97,6 +99,9 @@ func (c *Config) set() *config.Set {
 			return fault.Bad("plain-http", "contradicts tls-cert")
 		}
 		if err := c.checkACME(); err != nil {
+			return err
+		}
+		if err := c.Backup.check(); err != nil {
 			return err
 		}
 		if c.MetricsListen != "" && !loopback(c.MetricsListen) {
@@ -132,6 +137,7 @@ func (c *Config) masterKey() string  { return filepath.Join(c.Dir, "secrets", "m
 func (c *Config) sealingKey() string { return filepath.Join(c.Dir, "secrets", "sealing-key") }
 func (c *Config) fleetKey() string   { return filepath.Join(c.Dir, "secrets", "fleet-secret") }
 func (c *Config) data() string       { return filepath.Join(c.Dir, "data") }
+func (c *Config) scratch() string    { return filepath.Join(c.Dir, "scratch") }
 func (c *Config) tls() string        { return filepath.Join(c.Dir, "tls") }
 func (c *Config) socket() string     { return filepath.Join(c.Dir, "kahuna.sock") }
 

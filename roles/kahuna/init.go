@@ -74,7 +74,7 @@ func onlyOurs(dir string) error {
 	}
 	for _, e := range entries {
 		switch e.Name() {
-		case "secrets", "data", "tls", "kahuna.sock", "lost+found":
+		case "secrets", "data", "tls", "scratch", "kahuna.sock", "lost+found":
 		default:
 			return &fault.Error{Code: fault.Conflict, Op: "initialise", Message: dir + " is not empty: it holds " + e.Name() + "; name an empty or new directory"}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -114,7 +115,7 @@ func (s *Server) reload(read func() (Config, error)) {
 	s.log.Info("configuration reloaded", "log-level", next.Log.Level)
 	rest := next
 	rest.Log, rest.Bootstrap, rest.Access, rest.StopGrace = s.cfg.Log, s.cfg.Bootstrap, s.cfg.Access, s.cfg.StopGrace
-	if rest != s.cfg {
+	if !reflect.DeepEqual(rest, s.cfg) {
 		s.log.Warn("only log level, bootstrap account, rights, stop-grace and the content of certificates change while the server runs; the rest of the new configuration takes effect at the next start")
 	}
 }

@@ -51,6 +51,7 @@ type Server struct {
 	api      *api.API
 	outbox   *mail.Outbox
 	metadata *metadata.Service
+	backups  backupTargets
 	registry *prometheus.Registry
 	rules    atomic.Pointer[behaviour.Config]
 	policy   atomic.Pointer[gate.Policy]
@@ -135,6 +136,9 @@ func (s *Server) assemble(ctx context.Context, master string, secret []byte) err
 		return err
 	}
 	s.outbox = mail.New(mail.Config{Store: s.store, Sender: sender, Log: part("mail"), Metrics: s.registry})
+	if err := s.scheduleBackups(); err != nil {
+		return err
+	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.registry.MustRegister(newMetrics(s), figures.New(s.store))
 	s.api, err = api.New(api.Config{Auth: authenticator{s.accounts}, Sessions: s.accounts, Engine: s.engine, Views: s.store, Journal: api.JournalOf(s.store, tables()), Past: api.PastOf(s.store),
@@ -185,7 +189,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	s.address = listeners[0].Addr()
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	runs := []func(context.Context) error{s.engine.Run, s.keeper.Run, s.metadata.Run, s.accounts.Run, s.outbox.Run, s.sweep}
+	runs := []func(context.Context) error{s.engine.Run, s.keeper.Run, s.metadata.Run, s.accounts.Run, s.outbox.Run, s.backups.Run, s.sweep}
 	if s.drill {
 		s.log.Warn("this is a restored copy: it shows everything, changes nothing and commands no agent; once the original is off for good, restore the backup again with --promote")
 		runs = nil
