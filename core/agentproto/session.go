@@ -57,6 +57,8 @@ type Hello struct {
 	Obeyed      Epoch             `json:"obeyed"`                // highest epoch obeyed so far
 	Generations map[string]uint64 `json:"generations,omitempty"` // desired states held, by name
 	Epochs      map[string]Epoch  `json:"epochs,omitempty"`      // and the epochs they came from: generations compare only within one
+	Blank       bool              `json:"blank,omitempty"`       // its identity is new; with FeatureLease it obeys nobody until admitted
+	Durable     bool              `json:"durable,omitempty"`     // its state directory survives a reboot: it can be a witness
 }
 
 // Welcome answers Hello. Heartbeat and Silence are milliseconds: how often to send a WebSocket ping,
@@ -69,6 +71,8 @@ type Welcome struct {
 	Features  []string `json:"features,omitempty"`
 	Heartbeat int64    `json:"heartbeatMs"`
 	Silence   int64    `json:"silenceMs"`
+	Node      string   `json:"node,omitempty"`    // id of this Kahuna, with FeatureLease
+	Kahunas   []Kahuna `json:"kahunas,omitempty"` // all that there are, this one too, with FeatureLease
 }
 
 // Envelope is the params object of every call in either direction.
@@ -77,6 +81,7 @@ type Envelope struct {
 	Request  string          `json:"request,omitempty"`    // idempotency id: operation/step/direction/attempt
 	Trace    string          `json:"trace,omitempty"`      // request id of the API call this serves, for logs
 	Deadline int64           `json:"deadlineMs,omitempty"` // milliseconds the caller is ready to wait; 0 = no limit
+	Step     bool            `json:"step,omitempty"`       // a step: on disk at the agent before and after its effect, until MethodSettled
 	Args     json.RawMessage `json:"args,omitempty"`
 }
 

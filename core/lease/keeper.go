@@ -122,22 +122,30 @@ func (k *Keeper) Uncertified(e Epoch) ([]Effect, error) {
 // Begin lets work run and gives it the id that End wants, or tells why not. Faults: Fenced, the epoch is
 // not the one obeyed; Unavailable, the agent is blank, or on its way to this very epoch.
 func (k *Keeper) Begin(w Work) (id uint64, err error) {
-	if !k.Admitted && !k.cfg.Flaws.Has(FlawBlankObeys) {
-		return 0, blank(k.cfg.Self)
-	}
-	floor := k.floor()
-	switch c := w.Epoch.Compare(floor); {
-	case c < 0:
-		return 0, olderThan(w.Epoch, floor)
-	case c > 0:
-		return 0, neverWon(w.Epoch, floor)
-	case k.rise != nil && k.Obeyed.Epoch != w.Epoch:
-		return 0, fault.New(fault.Unavailable, "the agent still ends work of the epoch before %s; repeat the call when the announcement is answered", w.Epoch)
+	if err := k.Allows(w.Epoch); err != nil {
+		return 0, err
 	}
 	k.last++
 	w.ID = k.last
 	k.running[w.ID] = w
 	return w.ID, nil
+}
+
+// Allows tells whether work of an epoch may begin, with the faults of Begin.
+func (k *Keeper) Allows(e Epoch) error {
+	if !k.Admitted && !k.cfg.Flaws.Has(FlawBlankObeys) {
+		return blank(k.cfg.Self)
+	}
+	floor := k.floor()
+	switch c := e.Compare(floor); {
+	case c < 0:
+		return olderThan(e, floor)
+	case c > 0:
+		return neverWon(e, floor)
+	case k.rise != nil && k.Obeyed.Epoch != e:
+		return fault.New(fault.Unavailable, "the agent still ends work of the epoch before %s; repeat the call when the announcement is answered", e)
+	}
+	return nil
 }
 
 // End tells that work ended, whatever came of it.

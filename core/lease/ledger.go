@@ -157,17 +157,6 @@ func (l *Ledger) Ask(e LedgerEntry) (r Reply, answer []byte, effects []Effect, e
 	return ReplyRunning, nil, nil, nil
 }
 
-// Rerun has a step done once more whose outcome is unknown: for a caller of a release that does not know
-// that answer, and relies on steps that may be done twice. It does nothing about others.
-func (l *Ledger) Rerun(request string) []Effect {
-	s, there := l.steps[request]
-	if !there || s.at != unknown {
-		return nil
-	}
-	s.at = running
-	return []Effect{RunStep{request}}
-}
-
 // Done takes the answer of a step that RunStep began.
 func (l *Ledger) Done(request string, answer []byte) []Effect {
 	s, there := l.steps[request]
@@ -239,12 +228,6 @@ func (l *Ledger) Open() []LedgerEntry {
 	}
 	slices.SortFunc(out, func(a, b LedgerEntry) int { return cmp.Compare(a.Request, b.Request) })
 	return out
-}
-
-// Unknown tells whether the outcome of a request is.
-func (l *Ledger) Unknown(request string) bool {
-	s, there := l.steps[request]
-	return there && s.at == unknown
 }
 
 func (l *Ledger) keep(s *step) []Effect {

@@ -104,16 +104,78 @@ func TestStateDirectory(t *testing.T) {
 		t.Errorf("after a restart: identity %s, epoch %s", b.Identity(), b.Obeyed())
 	}
 	b.disk.close()
-	for _, file := range []string{"epoch", "identity"} {
-		good, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
+}
+
+// TestLostStateIsANewIdentity: an agent that lost its promises or whom it obeyed is another one, and
+// still refuses the epochs it remembers.
+func TestLostStateIsANewIdentity(t *testing.T) {
+	epoch := agentproto.Epoch{Counter: 7, Node: "n"}
+	for name, c := range map[string]struct {
+		harm  func(dir string) error
+		floor uint64
+	}{
+		"no voter":          {func(dir string) error { return os.Remove(filepath.Join(dir, voterName)) }, 7},
+		"damaged voter":     {func(dir string) error { return os.WriteFile(filepath.Join(dir, voterName), []byte("{"), 0o600) }, 7},
+		"no obedience":      {func(dir string) error { return os.Remove(filepath.Join(dir, obeyedName)) }, 0},
+		"damaged obedience": {func(dir string) error { return os.WriteFile(filepath.Join(dir, obeyedName), nil, 0o600) }, 0},
+		"another voter": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, voterName), []byte(`{"identity":"0123456789abcdef0123456789abcdef","state":{}}`), 0o600)
+		}, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			before := restart(t, nil, dir)
+			if err := before.obey(epoch); err != nil {
+				t.Fatal(err)
+			}
+			same := restart(t, before, dir)
+			if same.Identity() != before.Identity() || same.obedience.blank() {
+				t.Fatal("another identity without any loss")
+			}
+			same.disk.close()
+			if err := c.harm(dir); err != nil {
+				t.Fatal(err)
+			}
+			a := restart(t, nil, dir)
+			if a.Identity() == before.Identity() || !a.hello().Blank || a.Obeyed().Counter != c.floor {
+				t.Errorf("identity %s after %s, blank %v, obeys %s", a.Identity(), before.Identity(), a.hello().Blank, a.Obeyed())
+			}
+			again := restart(t, a, dir)
+			if again.Identity() != a.Identity() {
+				t.Error("a third identity")
+			}
+			again.disk.close()
+		})
+	}
+}
+
+// restart makes an agent of a directory after another one let go of it.
+func restart(t *testing.T, before *Agent, dir string) *Agent {
+	t.Helper()
+	if before != nil {
+		before.disk.close()
+	}
+	a, err := New(testConfig(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TestStateOfTheReleaseBefore is taken over: identity and epoch, in files of their own.
+func TestStateOfTheReleaseBefore(t *testing.T) {
+	dir := t.TempDir()
+	const id = "0123456789abcdef0123456789abcdef"
+	for file, content := range map[string]string{"identity": id + "\n", "epoch": `{"counter":7,"node":"n"}`} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		os.WriteFile(filepath.Join(dir, file), []byte("{"), 0o600)
-		if _, err := New(testConfig(dir)); err == nil || !strings.Contains(err.Error(), "damaged") {
-			t.Errorf("a damaged %s: %v", file, err)
-		}
-		os.WriteFile(filepath.Join(dir, file), good, 0o600)
+	}
+	a := restart(t, nil, dir)
+	a = restart(t, a, dir)
+	defer a.disk.close()
+	if a.Identity() != id || a.Obeyed().Counter != 7 || a.hello().Blank {
+		t.Error(a.Identity(), a.Obeyed(), a.hello().Blank)
 	}
 }
 

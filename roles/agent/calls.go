@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/lease"
 	"kowabunga/roles/agent/link"
 )
 
@@ -42,20 +43,32 @@ func (l lanes) of(name string) chan struct{} {
 	return s
 }
 
-// session is the agent as its peer on one connection.
-type session struct{ a *Agent }
+// session is the agent as its peer on one connection to one Kahuna.
+type session struct {
+	a       *Agent
+	conn    *link.Conn
+	leased  bool                // both ends know that there may be several Kahunas
+	node    string              // id of that Kahuna; empty when not leased
+	kahunas []agentproto.Kahuna // that it told of when it welcomed
+}
 
-var _ link.Peer = session{}
+var _ link.Peer = (*session)(nil)
 
 // Call answers one call of Kahuna: the first time by running it, later from what came out.
-func (s session) Call(ctx context.Context, method string, params json.RawMessage) (any, error) {
+func (s *session) Call(ctx context.Context, method string, params json.RawMessage) (any, error) {
 	a := s.a
+	if s.leased && method == agentproto.MethodAnnounce {
+		return a.announced(ctx, params)
+	}
+	if _, ok := leaseMethods[method]; ok && s.leased {
+		return a.witness.answer(method, params)
+	}
 	a.counters.calls.Add(1)
 	var env agentproto.Envelope
 	if err := json.Unmarshal(params, &env); err != nil {
 		return nil, link.BadParams(method, err)
 	}
-	if err := a.obey(env.Epoch); err != nil {
+	if err := s.commands(env.Epoch); err != nil {
 		return nil, err
 	}
 	m, ok := a.method(method)
@@ -67,7 +80,15 @@ func (s session) Call(ctx context.Context, method string, params json.RawMessage
 		return nil, err
 	}
 	if fresh {
-		go a.execute(call, m, env)
+		ended, err := a.obedience.begin(lease.Work{Request: env.Request, What: method, Epoch: env.Epoch}, call.cancel)
+		if err != nil {
+			a.replies.abandon(call, err)
+			return nil, err
+		}
+		go func() {
+			defer ended()
+			a.execute(call, m, env)
+		}()
 	} else {
 		a.counters.repeats.Add(1)
 	}
@@ -79,14 +100,34 @@ func (s session) Call(ctx context.Context, method string, params json.RawMessage
 	}
 }
 
+// commands tells whether this session's Kahuna may command in an epoch.
+func (s *session) commands(e agentproto.Epoch) error {
+	if !s.leased {
+		return s.a.obey(e)
+	}
+	if e.Node != s.node {
+		s.a.counters.fenced.Add(1)
+		return fault.New(fault.Fenced, "epoch %s is not one of node %s, which asks", e, s.node)
+	}
+	return s.a.obedience.certified(e)
+}
+
 // Notify takes what Kahuna says without waiting for an answer.
-func (s session) Notify(method string, params json.RawMessage) {
-	if method != agentproto.MethodCancel {
+func (s *session) Notify(method string, params json.RawMessage) {
+	if s.leased && s.node != s.a.Obeyed().Node {
 		return
 	}
-	var c agentproto.Cancel
-	if err := json.Unmarshal(params, &c); err == nil && c.Request != "" {
-		s.a.replies.cancel(c.Request)
+	switch method {
+	case agentproto.MethodCancel:
+		var c agentproto.Cancel
+		if err := json.Unmarshal(params, &c); err == nil && c.Request != "" {
+			s.a.replies.cancel(c.Request)
+		}
+	case agentproto.MethodKahunas:
+		var list agentproto.KahunaList
+		if err := json.Unmarshal(params, &list); err == nil && list.Epoch == s.a.Obeyed() {
+			s.a.tasks.Go(func() { s.a.learn(list) }) // it is written to disk, and the reader must not wait
+		}
 	}
 }
 
@@ -192,7 +233,7 @@ func (r *reports) tick() {
 // send needs the lock. A report that finds no room is dropped; a newer one will follow.
 func (r *reports) send() {
 	r.fresh = false
-	if conn := r.agent.conn.Load(); conn != nil {
+	if conn := r.agent.primary(); conn != nil {
 		_ = conn.TryNotify(agentproto.MethodProgress, r.last)
 	}
 }

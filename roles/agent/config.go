@@ -15,12 +15,11 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
-	"kowabunga/roles/agent/link"
 )
 
 // Config says who an agent is and what it can do.
 type Config struct {
-	URL      string // https://HOST[:PORT][/PREFIX]; plain http only to this machine
+	URL      string // https://HOST[:PORT][/PREFIX], several separated by commas; plain http only to this machine
 	ID       string // id of the agent resource
 	Kind     agentproto.Kind
 	KeyFile  string                 // read at every dial, so that a new key needs no restart
@@ -33,6 +32,9 @@ type Config struct {
 	Methods Methods
 	Lanes   map[string]int     // slots of each lane; 8 where not given
 	States  map[string]Applier // by name of the desired state
+
+	EndGrace    time.Duration // for work of an older epoch to end by itself; 0: 3 s
+	EndPatience time.Duration // for it to end once called off; 0: 15 s
 
 	Drain   time.Duration // for running calls at shutdown; 0: 10 s
 	Backoff Backoff
@@ -100,11 +102,11 @@ type Agent struct {
 	events  *events
 	tasks   sync.WaitGroup // goroutines of the agent itself, not of calls
 
-	obeyMu sync.Mutex
-	obeyed atomic.Pointer[agentproto.Epoch]
-
-	conn     atomic.Pointer[link.Conn]
-	counters counters
+	kahunas   *kahunas
+	obedience *obedience
+	obeyed    atomic.Pointer[agentproto.Epoch] // what is on disk
+	witness   *witness
+	counters  counters
 }
 
 var _ Reporter = (*Agent)(nil)
@@ -112,7 +114,8 @@ var _ Reporter = (*Agent)(nil)
 // New checks the configuration, opens the state directory (mode 0700, locked against a second agent)
 // and reads what it holds: identity, obeyed epoch, last good states.
 func New(c Config) (*Agent, error) {
-	if _, _, err := link.Address(c.URL); err != nil {
+	urls, err := Addresses(c.URL)
+	if err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "configure the agent")
 	}
 	if _, _, ok := agentproto.ParseUserName(agentproto.UserName(c.Kind, c.ID)); !ok {
@@ -121,6 +124,12 @@ func New(c Config) (*Agent, error) {
 	if c.Key == nil {
 		file := c.KeyFile
 		c.Key = func() (string, error) { return readKey(file) }
+	}
+	if c.EndGrace == 0 {
+		c.EndGrace = endGrace
+	}
+	if c.EndPatience == 0 {
+		c.EndPatience = endPatience
 	}
 	if c.Drain == 0 {
 		c.Drain = 10 * time.Second
@@ -136,23 +145,28 @@ func New(c Config) (*Agent, error) {
 	a := &Agent{cfg: c, log: c.Log.With("agent", c.ID), disk: disk, replies: newReplies(), events: newEvents()}
 	a.work, a.endWork = context.WithCancelCause(context.Background())
 	a.lanes = newLanes(c.Lanes)
-	if err := a.load(); err != nil {
+	if err := a.load(urls); err != nil {
 		disk.close()
 		return nil, err
 	}
 	return a, nil
 }
 
-// load reads the state directory; a new one gets an identity.
-func (a *Agent) load() error {
-	epoch, err := a.disk.epoch()
+// load reads the state directory; a new one, and one that lost something, gets an identity.
+func (a *Agent) load(urls []string) error {
+	kept, err := a.disk.recall(newID)
 	if err != nil {
 		return err
 	}
-	a.obeyed.Store(&epoch)
-	if a.identity, err = a.disk.identity(newID); err != nil {
+	if kept.lost != "" {
+		a.log.Error("the agent has a new identity and obeys nobody until Kahuna admits it", "why", kept.lost)
+	}
+	a.identity = kept.identity
+	a.obeyed.Store(&kept.obeyed.Obeyed.Epoch)
+	if a.kahunas, err = newKahunas(urls, a.disk); err != nil {
 		return err
 	}
+	a.obedience, a.witness = newObedience(a, kept), newWitness(a, kept)
 	a.states, err = loadStates(a.disk, a.cfg.States, a.log)
 	return err
 }
@@ -163,14 +177,15 @@ func (a *Agent) Identity() string { return a.identity }
 // Obeyed is the highest epoch the agent ever obeyed.
 func (a *Agent) Obeyed() agentproto.Epoch { return *a.obeyed.Load() }
 
-// Connected reports whether the agent is connected and welcomed.
-func (a *Agent) Connected() bool { return a.conn.Load() != nil }
+// Connected reports whether the agent is connected to, and welcomed by, the Kahuna it obeys.
+func (a *Agent) Connected() bool { return a.primary() != nil }
 
 // hello is what the agent says of itself on a new connection.
 func (a *Agent) hello() agentproto.Hello {
 	h := agentproto.Hello{
 		Protocol: agentproto.Version, Release: a.cfg.Release, Kind: a.cfg.Kind, Agent: a.cfg.ID,
-		Identity: a.identity, Session: newID(), BootID: bootID(), Features: a.cfg.Features, Obeyed: a.Obeyed(),
+		Identity: a.identity, Session: newID(), BootID: bootID(), Features: append(slices.Clone(a.cfg.Features), agentproto.FeatureLease), Obeyed: a.Obeyed(),
+		Blank: a.obedience.blank(), Durable: a.disk.durable(),
 	}
 	for name := range a.cfg.Methods {
 		h.Methods = append(h.Methods, name)
@@ -180,27 +195,15 @@ func (a *Agent) hello() agentproto.Hello {
 	return h
 }
 
-// obey checks the epoch of a command. A higher one is on disk before it is obeyed.
-func (a *Agent) obey(e agentproto.Epoch) error {
-	if *a.obeyed.Load() == e {
-		return nil
+// obey checks the epoch of a command of a Kahuna that sends no certificates. A higher one is on disk
+// before it is obeyed.
+func (a *Agent) obey(e agentproto.Epoch) error { return a.obedience.uncertified(e) }
+
+// learn keeps a list of Kahunas.
+func (a *Agent) learn(list agentproto.KahunaList) {
+	if err := a.kahunas.learn(list); err != nil {
+		a.log.Error("the list of Kahunas cannot be kept", "error", err)
 	}
-	a.obeyMu.Lock()
-	defer a.obeyMu.Unlock()
-	held := *a.obeyed.Load()
-	switch c := e.Compare(held); {
-	case c == 0:
-		return nil
-	case c < 0:
-		a.counters.fenced.Add(1)
-		return fault.New(fault.Fenced, "epoch %s is older than %s, which this agent obeys", e, held)
-	}
-	if err := a.disk.setEpoch(e); err != nil {
-		return fault.Wrap(err, fault.Internal, "keep the obeyed epoch")
-	}
-	a.obeyed.Store(&e)
-	a.log.Info("obeying a newer Kahuna", "epoch", e.String(), "before", held.String())
-	return nil
 }
 
 func readKey(file string) (string, error) {

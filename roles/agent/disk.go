@@ -4,24 +4,24 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
-	"sync"
 	"syscall"
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/lease"
 	"kowabunga/store/failpoint"
 )
 
 // keeper is what an agent remembers across restarts. Setting returns once the value is durable.
 type keeper interface {
-	identity(draw func() string) (string, error)
-	epoch() (agentproto.Epoch, error)
-	setEpoch(agentproto.Epoch) error
+	recall(draw func() string) (kept, error)
+	setObedience(identity string, o lease.Obedience) error
+	setVoter(identity string, v lease.VoterState) error
+	kahunas() (agentproto.KahunaList, error)
+	setKahunas(agentproto.KahunaList) error
+	durable() bool // across reboots
 	state(name string) (agentproto.State, bool, error)
 	setState(agentproto.State) error
 	close()
@@ -45,44 +45,12 @@ func openKeeper(dir string) (keeper, error) {
 	return &directory{dir: dir, lock: lock}, nil
 }
 
-// directory keeps everything in files: identity, epoch, states/NAME.json. A file is written aside,
+// directory keeps everything in files: obeyed.json, voter.json, kahunas.json, states/NAME.json. A file is written aside,
 // synced and renamed, then its directory synced.
 type directory struct {
 	dir  string
 	lock *os.File
 }
-
-var identityShape = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
-func (d *directory) identity(draw func() string) (string, error) {
-	data, err := os.ReadFile(filepath.Join(d.dir, "identity"))
-	if errors.Is(err, fs.ErrNotExist) {
-		id := draw()
-		return id, d.put("identity", []byte(id+"\n"))
-	}
-	id := strings.TrimSpace(string(data))
-	if err != nil || !identityShape.MatchString(id) {
-		return "", d.damaged("identity", err)
-	}
-	return id, nil
-}
-
-func (d *directory) epoch() (agentproto.Epoch, error) {
-	var e agentproto.Epoch
-	data, err := os.ReadFile(filepath.Join(d.dir, "epoch"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return e, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &e)
-	}
-	if err != nil {
-		return e, d.damaged("epoch", err)
-	}
-	return e, nil
-}
-
-func (d *directory) setEpoch(e agentproto.Epoch) error { return d.putJSON("epoch", e) }
 
 func (d *directory) state(name string) (agentproto.State, bool, error) {
 	var s agentproto.State
@@ -155,50 +123,3 @@ func syncDir(dir string) error {
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
-
-// memory forgets everything at the end of the process.
-type memory struct {
-	mu     sync.Mutex
-	id     string
-	held   agentproto.Epoch
-	states map[string]agentproto.State
-}
-
-func (m *memory) identity(draw func() string) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.id == "" {
-		m.id = draw()
-	}
-	return m.id, nil
-}
-
-func (m *memory) epoch() (agentproto.Epoch, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.held, nil
-}
-
-func (m *memory) setEpoch(e agentproto.Epoch) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.held = e
-	return nil
-}
-
-func (m *memory) state(name string) (agentproto.State, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s, ok := m.states[name]
-	return s, ok, nil
-}
-
-func (m *memory) setState(s agentproto.State) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.states = maps.Clone(m.states)
-	m.states[s.Name] = s
-	return nil
-}
-
-func (*memory) close() {}

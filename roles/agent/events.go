@@ -80,21 +80,37 @@ func (a *Agent) Event(typ, subject string, body any) {
 	a.events.add(agentproto.Event{Type: typ, Subject: subject, At: time.Now().UnixMilli(), Body: raw}, true)
 }
 
-// sendEvents sends queued events over one connection until it ends.
-func (a *Agent) sendEvents(conn *link.Conn) {
+// sendEvents sends queued events to the Kahuna that is obeyed, whichever that is, until ctx ends.
+func (a *Agent) sendEvents(ctx context.Context) {
 	for {
+		changed, conn := a.kahunas.watch(), a.primary()
+		if conn == nil {
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
 		e, ok := a.events.take()
 		if !ok {
 			select {
 			case <-a.events.wake:
-				continue
-			case <-conn.Done():
+			case <-changed:
+			case <-ctx.Done():
 				return
 			}
+			continue
 		}
 		if err := a.sendEvent(conn, e); err != nil {
 			a.events.add(e, false)
-			return
+			select {
+			case <-changed:
+			case <-conn.Done():
+			case <-ctx.Done():
+				return
+			}
+			continue
 		}
 		a.counters.events.Add(1)
 	}
@@ -114,7 +130,7 @@ func (a *Agent) sendEvent(conn *link.Conn, e agentproto.Event) error {
 
 // Call asks Kahuna something. Without a connection it fails with Unavailable at once.
 func (a *Agent) Call(ctx context.Context, method string, args, result any) error {
-	conn := a.conn.Load()
+	conn := a.primary()
 	if conn == nil {
 		return fault.New(fault.Unavailable, "there is no connection to Kahuna; try again when there is")
 	}

@@ -133,6 +133,15 @@ func (r *replies) finish(c *running, result json.RawMessage, err error) {
 	}
 }
 
+// abandon ends a call that never began; a repeat is a new one.
+func (r *replies) abandon(c *running, err error) {
+	r.mu.Lock()
+	delete(r.byID, c.request)
+	c.request = ""
+	r.mu.Unlock()
+	r.finish(c, nil, err)
+}
+
 // cancel calls a running call off.
 func (r *replies) cancel(request string) {
 	r.mu.Lock()

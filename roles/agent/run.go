@@ -3,8 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
+	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/roles/agent/link"
 )
@@ -13,34 +16,79 @@ import (
 // take. Together with Drain's default it stays below 15 s.
 const settle = 3 * time.Second
 
-// Run applies the last good states, connects to Kahuna and serves it until ctx ends; a lost connection
-// is made again. At the end new calls are refused, running ones may finish for Drain, then are called
-// off, and the connection closes politely. Run returns nil after an orderly end. An Agent runs once.
+// Run applies the last good states, connects to every Kahuna it knows and serves them until ctx ends; a
+// lost connection is made again. At the end new calls are refused, running ones may finish for Drain,
+// then are called off, and the connections close politely. Run returns nil after an orderly end. An Agent
+// runs once.
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.disk.close()
 	if failed := a.states.restore(ctx); len(failed) > 0 {
 		a.tasks.Go(func() { a.keepTrying(ctx, failed) })
 	}
-	failures := 0
+	events, stop := context.WithCancel(context.WithoutCancel(ctx)) // what ends during the drain is told too
+	defer stop()
+	a.tasks.Go(func() { a.sendEvents(events) })
+	var loops sync.WaitGroup
+	dialling := map[string]context.CancelFunc{}
 	for ctx.Err() == nil {
+		changed, wanted := a.kahunas.watch(), a.kahunas.targets()
+		for _, url := range wanted {
+			if dialling[url] == nil {
+				mine, end := context.WithCancel(ctx)
+				dialling[url] = end
+				loops.Go(func() { a.keep(ctx, mine, url) })
+			}
+		}
+		for url, end := range dialling {
+			if !slices.Contains(wanted, url) {
+				end()
+				delete(dialling, url)
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	for _, end := range dialling {
+		end()
+	}
+	loops.Wait()
+	a.shutDown()
+	stop()
+	a.tasks.Wait()
+	a.obedience.close()
+	return nil
+}
+
+// keep keeps a session with the Kahuna at one URL, unless it has one by another, until mine ends. all is
+// the agent's own context: at its end the session stays for the drain.
+func (a *Agent) keep(all, mine context.Context, url string) {
+	failures := 0
+	for mine.Err() == nil {
+		changed := a.kahunas.watch()
+		if a.kahunas.covered(url) {
+			select {
+			case <-changed:
+			case <-mine.Done():
+			}
+			continue
+		}
 		began := time.Now()
-		err := a.serve(ctx)
-		if ctx.Err() != nil {
-			break
+		err := a.serve(all, mine, url)
+		if mine.Err() != nil || a.kahunas.covered(url) {
+			continue
 		}
 		if time.Since(began) >= a.cfg.Backoff.Stable {
 			failures = 0
 		}
 		delay := a.nextDelay(err, &failures)
-		a.log.Info("connecting again later", "in", delay.Round(time.Millisecond), "why", err)
+		a.log.Info("connecting again later", "url", url, "in", delay.Round(time.Millisecond), "why", err)
 		select {
 		case <-a.cfg.Backoff.After(delay):
-		case <-ctx.Done():
+		case <-mine.Done():
 		}
 	}
-	a.shutDown()
-	a.tasks.Wait()
-	return nil
 }
 
 // nextDelay explains what went wrong where a person can help, and chooses the wait.
@@ -62,37 +110,43 @@ func (a *Agent) nextDelay(err error, failures *int) time.Duration {
 	return delay
 }
 
-// serve dials and serves one connection until it ends or ctx does. The error is why it ended.
-func (a *Agent) serve(ctx context.Context) error {
+// serve dials and serves one connection until it ends or mine does. The error is why it ended.
+func (a *Agent) serve(all, mine context.Context, url string) error {
 	key, err := a.cfg.Key()
 	if err != nil {
 		a.counters.dialFailures.Add(1)
 		return err
 	}
-	conn, welcome, err := link.Dial(ctx, link.Target{URL: a.cfg.URL, CAFile: a.cfg.CAFile, Key: key, Hello: a.hello(), Log: a.log})
+	conn, welcome, err := link.Dial(mine, link.Target{URL: url, CAFile: a.cfg.CAFile, Key: key, Hello: a.hello(), Log: a.log})
 	if err != nil {
 		a.counters.dialFailures.Add(1)
 		return err
 	}
-	if err := a.obey(welcome.Epoch); err != nil {
+	s := &session{a: a, conn: conn, kahunas: welcome.Kahunas}
+	if slices.Contains(welcome.Features, agentproto.FeatureLease) && welcome.Node != "" {
+		s.leased, s.node = true, welcome.Node
+		a.learn(agentproto.KahunaList{Epoch: welcome.Epoch, Kahunas: welcome.Kahunas})
+	} else if err := a.obey(welcome.Epoch); err != nil {
 		conn.Revoke("the epoch is not obeyed")
 		<-conn.Gone()
 		return err
 	}
 	a.counters.connects.Add(1)
-	a.conn.Store(conn)
-	conn.Start(session{a})
-	a.log.Info("connected", "release", welcome.Release, "epoch", welcome.Epoch.String(), "cluster", welcome.Cluster)
+	a.kahunas.add(url, s)
+	conn.Start(s)
+	a.log.Info("connected", "url", url, "release", welcome.Release, "epoch", welcome.Epoch.String(), "cluster", welcome.Cluster)
 	if a.cfg.OnConnect != nil {
 		a.cfg.OnConnect(welcome)
 	}
-	a.tasks.Go(func() { a.sendEvents(conn) })
 	select {
 	case <-conn.Done():
-	case <-ctx.Done():
-		return nil // shutDown still needs the connection
+	case <-mine.Done():
+		if all.Err() != nil {
+			return nil // shutDown still needs the connection
+		}
+		conn.Close("this Kahuna is not one any more")
 	}
-	a.conn.CompareAndSwap(conn, nil)
+	a.kahunas.remove(s)
 	<-conn.Gone()
 	if a.cfg.OnDisconnect != nil {
 		a.cfg.OnDisconnect(conn.Err())
@@ -119,16 +173,17 @@ func (a *Agent) shutDown() {
 	case <-patience.C:
 		a.log.Error("some calls do not end; leaving them behind", "calls", a.replies.running())
 	}
-	conn := a.conn.Swap(nil)
-	if conn == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	_ = conn.Quiesce(ctx) // the last answers are on their way out
-	cancel()
-	conn.Close("the agent is shutting down")
-	<-conn.Gone()
-	if a.cfg.OnDisconnect != nil {
-		a.cfg.OnDisconnect(conn.Err())
+	defer cancel()
+	for _, s := range a.kahunas.live() {
+		_ = s.conn.Quiesce(ctx) // the last answers are on their way out
+		s.conn.Close("the agent is shutting down")
+	}
+	for _, s := range a.kahunas.live() {
+		a.kahunas.remove(s)
+		<-s.conn.Gone()
+		if a.cfg.OnDisconnect != nil {
+			a.cfg.OnDisconnect(s.conn.Err())
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/lease"
 )
 
 // states are the desired states of an agent, by name.
@@ -115,11 +116,11 @@ func (s *states) set(ctx context.Context, st agentproto.State) (agentproto.Statu
 	good, inForce := d.good, d.inForce
 	d.mu.Unlock()
 	status := agentproto.Status{Name: st.Name, Generation: good.Generation, Applied: inForce}
-	order := st.Epoch.Compare(good.Epoch)
+	order := lease.Generation{Epoch: st.Epoch, Number: st.Generation}.Compare(lease.Generation{Epoch: good.Epoch, Number: good.Generation}, 0)
 	switch {
-	case good.Name != "" && (order < 0 || order == 0 && st.Generation < good.Generation):
+	case good.Name != "" && order < 0:
 		return status, fault.New(fault.Conflict, "generation %d of epoch %s is older than generation %d of epoch %s, which is held", st.Generation, st.Epoch, good.Generation, good.Epoch)
-	case inForce && order == 0 && st.Generation == good.Generation:
+	case inForce && order == 0:
 		return status, nil
 	}
 	problems, err := d.try(ctx, st)
@@ -190,7 +191,7 @@ func (a *Agent) keepTrying(ctx context.Context, names []string) {
 
 // report tells Kahuna of a state outside a call. Offline it is not needed: Hello says the same.
 func (a *Agent) report(ctx context.Context, st agentproto.Status) {
-	conn := a.conn.Load()
+	conn := a.primary()
 	if conn == nil {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ type Target struct {
 // Dial connects to Kahuna, proves who the agent is, checks that Kahuna knows its key, and exchanges
 // Hello and Welcome. The connection does nothing before Start. Errors: Unauthenticated when Kahuna
 // refuses id, kind or key; Denied when it is no Kahuna to trust or the URL is not safe; Fenced when
-// its epoch is lower than the one obeyed; Throttled and Unavailable ask to come back later.
+// its epoch is lower than the one obeyed, unless both know of several Kahunas; Throttled and Unavailable ask to come back later.
 func Dial(ctx context.Context, t Target) (*Conn, agentproto.Welcome, error) {
 	address, plain, err := Address(t.URL)
 	if err != nil {
@@ -89,9 +90,6 @@ func introduce(ctx context.Context, sock *socket, t Target) (agentproto.Welcome,
 	if err != nil {
 		return none, err
 	}
-	if proof.epoch.Compare(t.Hello.Obeyed) < 0 {
-		return none, fencedBy(proof.epoch, t.Hello.Obeyed)
-	}
 	verdict, err := exchange(ctx, sock, agentproto.Frame{SCRAM: final})
 	if err != nil {
 		return none, err
@@ -108,8 +106,16 @@ func introduce(ctx context.Context, sock *socket, t Target) (agentproto.Welcome,
 		return none, malformed("welcome")
 	case answer.Welcome.Epoch != proof.epoch:
 		return none, fault.New(fault.Denied, "Kahuna welcomes with epoch %s but signed %s; somebody may be in between", answer.Welcome.Epoch, proof.epoch)
+	case proof.epoch.Compare(t.Hello.Obeyed) < 0 && !leased(t.Hello.Features, answer.Welcome.Features):
+		return none, fencedBy(proof.epoch, t.Hello.Obeyed)
 	}
 	return *answer.Welcome, nil
+}
+
+// leased tells whether both ends know that there may be two Kahunas: then a session is to any of them, and
+// each message is judged by its own epoch.
+func leased(agent, kahuna []string) bool {
+	return slices.Contains(agent, agentproto.FeatureLease) && slices.Contains(kahuna, agentproto.FeatureLease)
 }
 
 func fencedBy(offered, obeyed agentproto.Epoch) error {

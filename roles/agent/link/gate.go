@@ -23,12 +23,14 @@ type GateConfig struct {
 	Release     string
 	Cluster     string
 	Features    []string
-	Heartbeat   time.Duration // 0: DefaultHeartbeat
-	Silence     time.Duration // 0: DefaultSilence
-	Handshake   time.Duration // bound of one handshake; 0: DefaultHandshake
-	Slots       int           // handshakes at once; 0: 64
-	Wait        time.Duration // for a free slot before 503; 0: 2 s
-	Failures    int           // failed handshakes one remote may have at once, refilled one a second; 0: 60
+	Node        string                     // id of this Kahuna, for agents that know of several
+	Kahunas     func() []agentproto.Kahuna // all that there are, this one too; nil: none are told
+	Heartbeat   time.Duration              // 0: DefaultHeartbeat
+	Silence     time.Duration              // 0: DefaultSilence
+	Handshake   time.Duration              // bound of one handshake; 0: DefaultHandshake
+	Slots       int                        // handshakes at once; 0: 64
+	Wait        time.Duration              // for a free slot before 503; 0: 2 s
+	Failures    int                        // failed handshakes one remote may have at once, refilled one a second; 0: 60
 	Now         func() time.Time
 	Log         *slog.Logger
 }
@@ -150,14 +152,18 @@ func (g *Gate) verify(ctx context.Context, sock *socket) (*Admission, error) {
 	if frame, err = readFrame(ctx, sock); err != nil {
 		return nil, err
 	}
-	if err := checkHello(frame.Hello, proof, epoch); err != nil {
+	if err := checkHello(frame.Hello, proof, epoch, g.Features); err != nil {
 		log.Warn("an agent was refused", "why", fault.From(err).Public())
 		return nil, err
 	}
-	welcome, err := json.Marshal(agentproto.Frame{Welcome: &agentproto.Welcome{
+	hail := agentproto.Welcome{
 		Protocol: agentproto.Version, Release: g.Release, Cluster: g.Cluster, Epoch: epoch, Features: g.Features,
-		Heartbeat: g.Heartbeat.Milliseconds(), Silence: g.Silence.Milliseconds(),
-	}})
+		Heartbeat: g.Heartbeat.Milliseconds(), Silence: g.Silence.Milliseconds(), Node: g.Node,
+	}
+	if g.Kahunas != nil {
+		hail.Kahunas = g.Kahunas()
+	}
+	welcome, err := json.Marshal(agentproto.Frame{Welcome: &hail})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "welcome an agent")
 	}
@@ -186,7 +192,7 @@ func refusalReason(p *serverProof) string {
 	return "the key is wrong"
 }
 
-func checkHello(h *agentproto.Hello, p *serverProof, epoch agentproto.Epoch) error {
+func checkHello(h *agentproto.Hello, p *serverProof, epoch agentproto.Epoch, features []string) error {
 	switch {
 	case h == nil:
 		return malformed("hello")
@@ -196,7 +202,7 @@ func checkHello(h *agentproto.Hello, p *serverProof, epoch agentproto.Epoch) err
 		return fault.New(fault.Malformed, "the hello lacks the agent's identity or session")
 	case h.Protocol < agentproto.Version-1 || h.Protocol > agentproto.Version+1:
 		return fault.New(fault.Denied, "the agent speaks protocol %d, this Kahuna %d; bring them to releases at most one apart", h.Protocol, agentproto.Version)
-	case epoch.Compare(h.Obeyed) < 0:
+	case epoch.Compare(h.Obeyed) < 0 && !leased(h.Features, features):
 		return fencedBy(epoch, h.Obeyed)
 	}
 	return nil

@@ -247,7 +247,7 @@ func TestOlderEpochIsFencedAtBothEnds(t *testing.T) {
 		t.Errorf("the agent took an older Kahuna: %v", err)
 	}
 	over(t, "the gate's error", d.failed)
-	if err := checkHello(&target.Hello, &serverProof{kind: agentproto.Kaktus, agent: testAgent}, testEpoch); !fault.Is(err, fault.Fenced) {
+	if err := checkHello(&target.Hello, &serverProof{kind: agentproto.Kaktus, agent: testAgent}, testEpoch, nil); !fault.Is(err, fault.Fenced) {
 		t.Errorf("the older Kahuna took the agent: %v", err)
 	}
 }
@@ -263,7 +263,7 @@ func TestHelloMustMatchTheProof(t *testing.T) {
 	} {
 		h := testHello()
 		change(&h)
-		if err := checkHello(&h, p, testEpoch); (err == nil) != (name == "other release") {
+		if err := checkHello(&h, p, testEpoch, nil); (err == nil) != (name == "other release") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

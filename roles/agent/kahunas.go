@@ -1,0 +1,171 @@
+package agent
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+	"kowabunga/core/lease"
+	"kowabunga/roles/agent/link"
+)
+
+// Addresses reads the URLs of one or several Kahunas, separated by commas, and checks each. Faults: Invalid.
+func Addresses(text string) ([]string, error) {
+	var all []string
+	for _, one := range strings.Split(text, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		if _, _, err := link.Address(one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	if len(all) == 0 {
+		return nil, fault.Bad("url", "is missing; give https://HOST[:PORT] of Kahuna, or of each, separated by commas")
+	}
+	return all, nil
+}
+
+// kahunas are those that the agent knows, and its sessions with them.
+type kahunas struct {
+	disk       keeper
+	configured []string
+
+	mu       sync.Mutex
+	told     agentproto.KahunaList // of the highest epoch; on disk
+	sessions []*session            // oldest first
+	nodes    map[string]string     // node found at a URL
+	changed  chan struct{}         // closed when anything above, or the obeyed epoch, changes
+}
+
+func newKahunas(configured []string, disk keeper) (*kahunas, error) {
+	told, err := disk.kahunas()
+	return &kahunas{disk: disk, configured: configured, told: told, nodes: map[string]string{}, changed: make(chan struct{})}, err
+}
+
+// watch is closed at the next change.
+func (k *kahunas) watch() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.changed
+}
+
+func (k *kahunas) bump() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.bumped()
+}
+
+func (k *kahunas) bumped() {
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+// targets are the URLs to dial: those of the configuration, then others that Kahuna told of.
+func (k *kahunas) targets() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var all []string
+	doors := map[string]bool{}
+	add := func(url string) {
+		if door, _, err := link.Address(url); err == nil && !doors[door] {
+			doors[door] = true
+			all = append(all, url)
+		}
+	}
+	for _, url := range k.configured {
+		add(url)
+	}
+	for _, n := range k.told.Kahunas {
+		add(n.Address)
+	}
+	return all
+}
+
+// covered tells whether the Kahuna at a URL, if it is known which that is, has a session already.
+func (k *kahunas) covered(url string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	node := k.nodes[url]
+	for _, n := range k.told.Kahunas {
+		if node == "" && n.Address == url {
+			node = n.ID
+		}
+	}
+	return node != "" && slices.ContainsFunc(k.sessions, func(s *session) bool { return s.node == node && s.conn.Err() == nil })
+}
+
+// add takes a new session, remove lets it go.
+func (k *kahunas) add(url string, s *session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s.node != "" {
+		k.nodes[url] = s.node
+	}
+	k.sessions = append(k.sessions, s)
+	k.bumped()
+}
+
+func (k *kahunas) remove(s *session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sessions = slices.DeleteFunc(k.sessions, func(o *session) bool { return o == s })
+	k.bumped()
+}
+
+// live are the sessions, oldest first.
+func (k *kahunas) live() []*session {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.sessions)
+}
+
+// learn keeps a list of Kahunas unless one of a higher epoch is kept.
+func (k *kahunas) learn(list agentproto.KahunaList) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(list.Kahunas) == 0 || list.Epoch.Compare(k.told.Epoch) < 0 || reflect.DeepEqual(list, k.told) {
+		return nil
+	}
+	if err := k.disk.setKahunas(list); err != nil {
+		return err
+	}
+	k.told = list
+	k.bumped()
+	return nil
+}
+
+// signed tells whether a Kahuna signed a certificate of its own epoch: one of the list, or one that a
+// session is with, which has proven that it knows this agent's key.
+func (k *kahunas) signed(c lease.Certificate) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if c.SignedBy(nodesOf(k.told.Kahunas)) {
+		return true
+	}
+	return slices.ContainsFunc(k.sessions, func(s *session) bool { return c.SignedBy(nodesOf(s.kahunas)) })
+}
+
+func nodesOf(all []agentproto.Kahuna) []lease.Node {
+	out := make([]lease.Node, len(all))
+	for i, n := range all {
+		out[i] = lease.Node{ID: lease.NodeID(n.ID), Address: n.Address, Key: n.Key}
+	}
+	return out
+}
+
+// primary is the connection to the Kahuna that the agent obeys, nil when there is none.
+func (a *Agent) primary() *link.Conn {
+	obeyed := a.Obeyed()
+	var found *link.Conn
+	for _, s := range a.kahunas.live() {
+		if s.conn.Err() == nil && (!s.leased || s.node == obeyed.Node) {
+			found = s.conn
+		}
+	}
+	return found
+}
