@@ -193,6 +193,9 @@ func takeFrom(cmd *cobra.Command, c *Config, request takeRequest) (*backups.Resu
 	if err != nil {
 		return nil, err
 	}
+	if err := os.RemoveAll(c.scratch()); err != nil { // what a crash left; nobody else has the store
+		return nil, fault.Wrap(err, fault.Unavailable, "clear the scratch folder")
+	}
 	defer os.Remove(c.scratch())
 	return b.Take(cmd.Context(), true)
 }
