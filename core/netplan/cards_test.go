@@ -77,6 +77,43 @@ func TestA21WhatCardsMaySend(t *testing.T) {
 	}
 }
 
+// Hosts are told when machines take up cards and give them back, not only when adapters change.
+func TestA21HostsAreToldOfAttachments(t *testing.T) {
+	web, _ := model.Find[*model.Instance](topology.View(), topology.Machine)
+	card, _ := model.Find[*model.Adapter](topology.View(), web.Adapters[0])
+	moving := &model.Adapter{Meta: model.Meta{ID: topology.ID(990001), Name: "vip"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:0a", Addresses: []string{"10.50.201.60"}, Reserved: true}
+	root, _ := change(t, topology.View(), func(d model.Draft) error { return d.Put(moving) })
+	agent := topology.AgentOf(web.Kaktus)
+	var neighbour *model.Instance
+	for o := range model.By[*model.Instance](root, "project", web.Project) {
+		if o.Kaktus != web.Kaktus && o.Zone != web.Zone {
+			neighbour = o
+		}
+	}
+	for _, step := range []struct {
+		says string
+		who  model.ID
+		now  []model.ID
+		want int // cards that may send more, on the host of the machine
+	}{
+		{"a neighbour takes up the moving address", neighbour.ID, append(slices.Clone(neighbour.Adapters), moving.ID), 0},
+		{"it gives it back", neighbour.ID, neighbour.Adapters, 1},
+		{"the machine loses its card", web.ID, nil, 0},
+		{"it gets it again", web.ID, web.Adapters, 1},
+	} {
+		p := netplan.New(root)
+		next, refs := change(t, root, func(d model.Draft) error {
+			return edit(d, step.who, func(o *model.Instance) { o.Adapters = step.now })
+		})
+		told := p.Update(next, refs).Agents[agent]
+		state, _ := netplan.Kaktus(next, agent)
+		if !told || len(state.Cards) != step.want {
+			t.Errorf("%s: told %v, %+v", step.says, told, state.Cards)
+		}
+		root = next
+	}
+}
+
 // A machine's definition says what its cards may send under.
 func TestA21AddressesOfNICs(t *testing.T) {
 	base := topology.View()
