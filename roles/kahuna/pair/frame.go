@@ -1,0 +1,195 @@
+package pair
+
+import (
+	"encoding/binary"
+	"encoding/json"
+
+	"kowabunga/core/fault"
+	"kowabunga/core/lease"
+)
+
+// A message between nodes is a header in JSON, led by its length (4 bytes, big-endian), and the data of
+// the records it carries, one after the other; the header tells their lengths. Other messages end with
+// the header.
+const headerMost = 1 << 20
+
+// header is the first part of a message.
+type header struct {
+	Type  string          `json:"type"`
+	Body  json.RawMessage `json:"body"`
+	Sizes []int           `json:"sizes,omitempty"` // of the records' data
+}
+
+// typeOf is the name of a message on the wire, empty for one that nodes do not send.
+func typeOf(m lease.Message) string {
+	switch m.(type) {
+	case lease.Prevote:
+		return "prevote"
+	case lease.PrevoteReply:
+		return "prevoteReply"
+	case lease.Promise:
+		return "promise"
+	case lease.PromiseReply:
+		return "promiseReply"
+	case lease.Accept:
+		return "accept"
+	case lease.AcceptReply:
+		return "acceptReply"
+	case lease.Renew:
+		return "renew"
+	case lease.RenewReply:
+		return "renewReply"
+	case lease.Hello:
+		return "hello"
+	case lease.Entries:
+		return "entries"
+	case lease.EntriesReply:
+		return "entriesReply"
+	case lease.Fetch:
+		return "fetch"
+	case lease.Leave:
+		return "leave"
+	case lease.GiveUp:
+		return "giveUp"
+	case lease.Announce:
+		return "announce"
+	}
+	return ""
+}
+
+// encode makes a message for the wire.
+func encode(m any) ([]byte, error) {
+	var h header
+	var tail [][]byte
+	if e, ok := m.(lease.Entries); ok {
+		bare := make([]lease.Entry, len(e.Records))
+		for i, r := range e.Records {
+			h.Sizes = append(h.Sizes, len(r.Data))
+			tail = append(tail, r.Data)
+			bare[i] = lease.Entry{Position: r.Position, Epoch: r.Epoch}
+		}
+		e.Records = bare
+		m = e
+	}
+	switch m := m.(type) {
+	case offer:
+		h.Type = "offer"
+	case lease.Message:
+		h.Type = typeOf(m)
+	}
+	if h.Type == "" {
+		return nil, fault.New(fault.Internal, "nodes do not send %T", m)
+	}
+	var err error
+	if h.Body, err = json.Marshal(m); err != nil {
+		return nil, err
+	}
+	head, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	if len(head) > headerMost {
+		return nil, fault.New(fault.Exhausted, "a message's header has %d bytes, at most %d can be sent", len(head), headerMost)
+	}
+	out := binary.BigEndian.AppendUint32(nil, uint32(len(head)))
+	out = append(out, head...)
+	for _, data := range tail {
+		out = append(out, data...)
+	}
+	return out, nil
+}
+
+// decode reads a message. Nothing of raw is kept.
+func decode(raw []byte) (any, error) {
+	if len(raw) < 4 {
+		return nil, garbled("it has no header")
+	}
+	n := int(binary.BigEndian.Uint32(raw))
+	if n > headerMost || n > len(raw)-4 {
+		return nil, garbled("its header is cut off")
+	}
+	var h header
+	if err := json.Unmarshal(raw[4:4+n], &h); err != nil {
+		return nil, garbled("its header is no JSON")
+	}
+	rest := raw[4+n:]
+	if h.Type != "entries" && (len(rest) > 0 || len(h.Sizes) > 0) {
+		return nil, garbled("there is data behind it")
+	}
+	switch h.Type {
+	case "prevote":
+		return body[lease.Prevote](h)
+	case "prevoteReply":
+		return body[lease.PrevoteReply](h)
+	case "promise":
+		return body[lease.Promise](h)
+	case "promiseReply":
+		return body[lease.PromiseReply](h)
+	case "accept":
+		m, err := body[lease.Accept](h)
+		if err == nil && m.Record == nil {
+			return nil, garbled("it has no record")
+		}
+		return m, err
+	case "acceptReply":
+		return body[lease.AcceptReply](h)
+	case "renew":
+		return body[lease.Renew](h)
+	case "renewReply":
+		return body[lease.RenewReply](h)
+	case "hello":
+		return body[lease.Hello](h)
+	case "entries":
+		return entries(h, rest)
+	case "entriesReply":
+		return body[lease.EntriesReply](h)
+	case "fetch":
+		return body[lease.Fetch](h)
+	case "leave":
+		return body[lease.Leave](h)
+	case "giveUp":
+		return body[lease.GiveUp](h)
+	case "announce":
+		return body[lease.Announce](h)
+	case "offer":
+		return body[offer](h)
+	}
+	return nil, garbled("its type " + h.Type + " is not known; the other node may be of another release")
+}
+
+func body[T any](h header) (T, error) {
+	var m T
+	if err := json.Unmarshal(h.Body, &m); err != nil {
+		return m, garbled("its body does not fit its type " + h.Type)
+	}
+	return m, nil
+}
+
+// entries gives the records the data behind the header.
+func entries(h header, rest []byte) (lease.Entries, error) {
+	m, err := body[lease.Entries](h)
+	if err != nil {
+		return m, err
+	}
+	if len(h.Sizes) != len(m.Records) {
+		return m, garbled("it has other records than data")
+	}
+	for i, size := range h.Sizes {
+		if size < 0 || size > len(rest) {
+			return m, garbled("its data is cut off")
+		}
+		m.Records[i].Data = append([]byte(nil), rest[:size]...)
+		rest = rest[size:]
+	}
+	if len(rest) > 0 {
+		return m, garbled("there is data behind it")
+	}
+	if len(m.Records) == 0 {
+		m.Records = nil
+	}
+	return m, nil
+}
+
+func garbled(why string) error {
+	return fault.New(fault.Malformed, "a message of the other node cannot be read: %.200s", why)
+}

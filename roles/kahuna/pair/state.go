@@ -1,0 +1,94 @@
+package pair
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"kowabunga/core/fault"
+	"kowabunga/core/lease"
+)
+
+// voterFile is the name of the file, below the data directory, that holds lease.Durable. It is in no
+// journal, snapshot or backup.
+const voterFile = "voter.json"
+
+// Initial is what a directory says about its voter file.
+type Initial int
+
+// What there may be.
+const (
+	Kept  Initial = iota // a file that can be read
+	Fresh                // none, and none is missed: the directory is new, or of a release without
+	Lost                 // none that can be read although there was one
+)
+
+// LoadState reads the voter's file of a data directory. missed tells that there must be one. A file that
+// is missing or damaged makes the node another one, which counts only once a record names it.
+func LoadState(dir string, missed bool) (lease.Durable, Initial, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, voterFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if missed {
+			return newIdentity(), Lost, nil
+		}
+		return newIdentity(), Fresh, nil
+	case err != nil:
+		return lease.Durable{}, Lost, fault.Wrap(err, fault.Unavailable, "read what this node promised")
+	}
+	var d lease.Durable
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&d); err != nil || d.Node == "" || d.Log == "" || in.More() {
+		return newIdentity(), Lost, nil
+	}
+	return d, Kept, nil
+}
+
+func newIdentity() lease.Durable { return lease.Durable{Node: lease.NodeID(NewID()), Log: NewLogID()} }
+
+// NewID draws the name of a node.
+func NewID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// NewLogID draws the name of a log.
+func NewLogID() lease.LogID { return lease.LogID(NewID()) }
+
+// SaveState makes the voter's file survive a crash: when it returns, the new one is there or, on error,
+// the old one.
+func SaveState(dir string, d lease.Durable) error {
+	raw, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, voterFile), append(raw, '\n'))
+}
+
+// writeFile writes a file of ours aside, and puts it in its place once it is on disk.
+func writeFile(path string, content []byte) error {
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(part, path); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
