@@ -108,11 +108,14 @@ func newWorld(t testing.TB, dir string) *world {
 		defer close(ended)
 		_ = engine.Run(ctx)
 	}()
-	accounts, err := identity.New(ctx, identity.Config{Views: s, MasterKey: masterKey,
+	accounts, err := identity.New(identity.Config{Views: s, MasterKey: masterKey,
 		Write: func(ctx context.Context, c identity.Cause, f func(model.Draft) error) error {
 			_, err := s.Update(ctx, store.Cause{Actor: c.Who.Name, From: c.From, What: c.What}, f)
 			return err
 		}})
+	if err == nil {
+		err = accounts.Begin(ctx)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func (s *Server) routeAdmin(mux *http.ServeMux) {
 	mux.HandleFunc("POST /admin/backup", local(s.backup))
 	mux.HandleFunc("POST /admin/backup/take", local(s.takeBackup))
 	mux.HandleFunc("POST /admin/rotate-signing-key", local(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.accounts.RotateSigningKey(r.Context(), access.Identity{Name: "local root", Role: "superAdmin"}); err != nil {
+		if err := s.role.Load().accounts.RotateSigningKey(r.Context(), access.Identity{Name: "local root", Role: "superAdmin"}); err != nil {
 			adminFail(w, err)
 			return
 		}
@@ -101,7 +101,7 @@ func (c *counter) Write(b []byte) (int, error) {
 func (s *Server) status() Status {
 	v := s.store.View()
 	out := Status{Version: config.Program().Version, URL: s.cfg.publicURL(), Since: s.started, Ready: s.ready.Load(), Store: s.store.Status(),
-		Agents: []AgentStatus{}, Drift: s.keeper.Drifts(), Operations: map[string]int{}, Fleet: s.fleet.Counters()}
+		Agents: []AgentStatus{}, Drift: s.role.Load().keeper.Drifts(), Operations: map[string]int{}, Fleet: s.fleet.Counters()}
 	live := s.fleet.Live()
 	for o := range v.All("agent") {
 		a := AgentStatus{ID: string(o.Base().ID), Name: o.Base().Name}

@@ -34,8 +34,11 @@ func newBenchServer(b *testing.B) *benchServer {
 	if err := initialise(b.Context(), &c, set, nil); err != nil {
 		b.Fatal(err)
 	}
-	s, err := open(b.Context(), c, slog.New(slog.DiscardHandler), new(slog.LevelVar))
+	s, err := open(c, slog.New(slog.DiscardHandler), new(slog.LevelVar))
 	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.rise(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	key, err := readSecret(c.masterKey())
@@ -48,7 +51,7 @@ func newBenchServer(b *testing.B) *benchServer {
 		if err != nil {
 			b.Fatal(err)
 		}
-		server := s.api.Server(h)
+		server := s.serving(h)
 		go func() { _ = server.Serve(l) }()
 		b.Cleanup(func() { _ = server.Close() })
 		return l.Addr().String()
@@ -63,7 +66,7 @@ func newBenchServer(b *testing.B) *benchServer {
 	}
 	_, answer := out.get(b, "/api/v1/region/"+out.one)
 	out.bare = serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := s.accounts.Authenticate(r); err != nil {
+		if _, err := s.role.Load().accounts.Authenticate(r); err != nil {
 			w.WriteHeader(401)
 			return
 		}
@@ -71,13 +74,9 @@ func newBenchServer(b *testing.B) *benchServer {
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		_, _ = w.Write(answer)
 	}))
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { _ = s.engine.Run(ctx); close(done) }()
 	b.Cleanup(func() {
-		cancel()
-		<-done
 		_ = s.close(context.Background())
+		s.role.Load().wait()
 		_ = s.store.Close()
 	})
 	return out

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
@@ -36,10 +37,10 @@ func (s *Server) health(local bool) http.Handler {
 		}
 	})
 	// A scrape of ten thousand machines takes a tenth of a second and some memory; a few at a time are enough.
-	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelError)})
+	metrics := promhttp.HandlerFor(prometheus.GathererFunc(s.gather), promhttp.HandlerOpts{MaxRequestsInFlight: 4, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelError)})
 	mux.HandleFunc("/metrics", func(w http.ResponseWriter, r *http.Request) {
 		if !local {
-			who, err := s.accounts.Authenticate(r)
+			who, err := s.role.Load().accounts.Authenticate(r)
 			switch {
 			case err != nil || !who.Known():
 				answerText(w, 401, "metrics need the API key of a superAdmin, or metrics-listen\n")
@@ -52,6 +53,11 @@ func (s *Server) health(local bool) http.Handler {
 		metrics.ServeHTTP(w, r)
 	})
 	return mux
+}
+
+// gather collects the figures of every role and those of the present one.
+func (s *Server) gather() ([]*dto.MetricFamily, error) {
+	return prometheus.Gatherers{s.registry, s.role.Load().registry}.Gather()
 }
 
 func answerText(w http.ResponseWriter, status int, text string) {

@@ -150,7 +150,7 @@ func TestListenFailsHalfWay(t *testing.T) {
 	c.Listen = free.Addr().String()
 	free.Close()
 	c.MetricsListen = taken.Addr().String()
-	s, err := open(t.Context(), c, quiet(), new(slog.LevelVar))
+	s, err := open(c, quiet(), new(slog.LevelVar))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestListenFailsHalfWay(t *testing.T) {
 func TestSecondServerNamesTheFirst(t *testing.T) {
 	r := start(t, t.TempDir())
 	began := time.Now()
-	s, err := open(t.Context(), r.s.cfg, quiet(), new(slog.LevelVar))
+	s, err := open(r.s.cfg, quiet(), new(slog.LevelVar))
 	if err == nil {
 		s.store.Close()
 		t.Fatal("two servers on one store")
@@ -202,7 +202,7 @@ func TestReadableSecretsAreRefused(t *testing.T) {
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := open(t.Context(), c, quiet(), new(slog.LevelVar)); !fault.Is(err, fault.Denied) {
+		if s, err := open(c, quiet(), new(slog.LevelVar)); !fault.Is(err, fault.Denied) {
 			t.Errorf("%s readable by everybody: %v", filepath.Base(path), err)
 			if err == nil {
 				s.store.Close()
@@ -293,7 +293,7 @@ func TestPlainHTTPWarns(t *testing.T) {
 		c := prepared(t, t.TempDir())
 		c.Listen = listen
 		logs := &lockedBuffer{}
-		s, err := open(t.Context(), c, slog.New(slog.NewTextHandler(logs, nil)), new(slog.LevelVar))
+		s, err := open(c, slog.New(slog.NewTextHandler(logs, nil)), new(slog.LevelVar))
 		if err != nil {
 			t.Fatal(err)
 		}

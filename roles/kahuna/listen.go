@@ -39,7 +39,7 @@ func (s *Server) listen() ([]listener, error) {
 	if err != nil {
 		return fail(err, "listen on "+s.cfg.Listen)
 	}
-	server := s.api.Server(s.handler(false))
+	server := s.serving(s.handler(false))
 	out = append(out, listener{public, server})
 	if !s.cfg.PlainHTTP {
 		// HTTP/2 has no place for the upgrade that agents ask for.
@@ -55,7 +55,7 @@ func (s *Server) listen() ([]listener, error) {
 			protocols = append(protocols, acme.Protocol)
 			if plain != nil {
 				s.plain = plain.Addr()
-				out = append(out, listener{plain, s.api.Server(s.tls.acme.Handler(s.cfg.publicURL()))})
+				out = append(out, listener{plain, s.serving(s.tls.acme.Handler(s.cfg.publicURL()))})
 			}
 		}
 		out[0].Listener = tls.NewListener(public, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.tls.get, NextProtos: protocols})
@@ -72,7 +72,7 @@ func (s *Server) listen() ([]listener, error) {
 		if err != nil {
 			return fail(err, "listen on "+s.cfg.MetricsListen)
 		}
-		out = append(out, listener{l, s.api.Server(s.health(true))})
+		out = append(out, listener{l, s.serving(s.health(true))})
 	}
 	return out, nil
 }
@@ -102,7 +102,7 @@ func (s *Server) listenLocal() (listener, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return listener{}, errors.Join(err, l.Close())
 	}
-	server := s.api.Server(s.handler(true))
+	server := s.serving(s.handler(true))
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if owner(c) {
 			return context.WithValue(ctx, localKey{}, true)
@@ -140,7 +140,7 @@ func owner(c net.Conn) bool {
 // handler routes a listener's requests. Local callers reach the administration of the store besides.
 func (s *Server) handler(local bool) http.Handler {
 	mux := http.NewServeMux()
-	rest := s.onlyReads(s.api)
+	rest := s.onlyReads(http.HandlerFunc(s.answer))
 	mux.Handle("/", rest)
 	mux.Handle(agentproto.Path, s.onlyReads(s.fleet))
 	mux.Handle(metadata.Path, s.metadata)
@@ -160,6 +160,25 @@ func (s *Server) handler(local bool) http.Handler {
 	})
 }
 
+// serving is a server with the limits of the API. Whatever its role is by then, it is told to end its
+// event streams when it stops.
+func (s *Server) serving(h http.Handler) *http.Server {
+	server := s.role.Load().api.Server(h)
+	server.RegisterOnShutdown(func() { s.role.Load().api.Close() })
+	return server
+}
+
+// answer answers a request for the API and the pages.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	role := s.role.Load()
+	if !s.drill && !role.commands.Load() {
+		w.Header().Set("Retry-After", "5")
+		unavailable(w, r, "this Kahuna does not command at present; try again in a moment")
+		return
+	}
+	role.api.ServeHTTP(w, r)
+}
+
 // onlyReads refuses, in a restored copy that was not promoted, everything that could change something,
 // agents included.
 func (s *Server) onlyReads(next http.Handler) http.Handler {
@@ -171,13 +190,17 @@ func (s *Server) onlyReads(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		const why = "this is a restored copy that only shows; restore with --promote once the original is off for good"
-		kind, body := "application/json", `{"status":503,"error":"Service Unavailable","reason":"`+why+`"}`
-		if strings.HasPrefix(r.URL.Path, "/api/v2/") {
-			kind, body = "application/problem+json", `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"`+why+`","code":"unavailable"}`
-		}
-		w.Header().Set("Content-Type", kind)
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte(body))
+		unavailable(w, r, "this is a restored copy that only shows; restore with --promote once the original is off for good")
 	})
+}
+
+// unavailable refuses a request of either API in its own form.
+func unavailable(w http.ResponseWriter, r *http.Request, why string) {
+	kind, body := "application/json", `{"status":503,"error":"Service Unavailable","reason":"`+why+`"}`
+	if strings.HasPrefix(r.URL.Path, "/api/v2/") {
+		kind, body = "application/problem+json", `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"`+why+`","code":"unavailable"}`
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte(body))
 }

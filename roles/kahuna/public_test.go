@@ -29,7 +29,7 @@ func TestPublicName(t *testing.T) {
 	c.ACME = ACME{Name: name, Directory: authority.Directory, Agree: true, Roots: authority.RootFile}
 	c.Log.Level = "debug"
 	serve := func() (s *Server, stop func()) {
-		s, err := open(t.Context(), c, quiet(), new(slog.LevelVar))
+		s, err := open(c, quiet(), new(slog.LevelVar))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -53,7 +53,7 @@ certificates anew.`,
 func Run(ctx context.Context, cfg Config, reload func() (Config, error)) error {
 	level := new(slog.LevelVar)
 	log := cfg.Log.Logger(os.Stderr, level)
-	s, err := open(ctx, cfg, log, level)
+	s, err := open(cfg, log, level)
 	if err != nil {
 		return err
 	}

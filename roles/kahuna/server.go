@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -16,24 +15,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"kowabunga/core/access"
 	"kowabunga/core/access/gate"
+	"kowabunga/core/agentproto"
 	"kowabunga/core/behaviour"
 	"kowabunga/core/cost"
 	"kowabunga/core/fault"
 	record "kowabunga/core/metadata"
-	"kowabunga/core/model"
 	"kowabunga/core/place"
-	assets "kowabunga/embed"
 	"kowabunga/roles/config"
-	"kowabunga/roles/kahuna/api"
 	"kowabunga/roles/kahuna/figures"
 	"kowabunga/roles/kahuna/fleet"
-	"kowabunga/roles/kahuna/hosts"
 	"kowabunga/roles/kahuna/identity"
-	"kowabunga/roles/kahuna/mail"
 	"kowabunga/roles/kahuna/metadata"
-	"kowabunga/roles/kahuna/operate"
+	"kowabunga/roles/kahuna/pair"
 	"kowabunga/store"
 )
 
@@ -42,31 +36,27 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	level    *slog.LevelVar
-	store    *store.Store
-	accounts *identity.Accounts
+	master   string
+	store    *pair.Store
 	fleet    *fleet.Fleet
-	keeper   *hosts.Keeper
 	board    place.Board // follows the store; the engine asks it
-	engine   *operate.Engine
-	api      *api.API
-	outbox   *mail.Outbox
 	metadata *metadata.Service
 	backups  backupTargets
-	registry *prometheus.Registry
+	registry *prometheus.Registry // of what every role has
+	role     atomic.Pointer[reign]
 	rules    atomic.Pointer[behaviour.Config]
 	policy   atomic.Pointer[gate.Policy]
 	tls      *certificates
 	ready    atomic.Bool
 	drill    bool // a restored copy that was not promoted: it shows everything and changes nothing
 	started  time.Time
-	address  net.Addr // of the public listener, once Run has opened it
-	plain    net.Addr // of the one for plain HTTP, where there is one
-	calls    sync.WaitGroup
+	address  net.Addr      // of the public listener, once Run has opened it
+	plain    net.Addr      // of the one for plain HTTP, where there is one
 	drain    time.Duration // for answers under way when it stops
 }
 
 // open brings everything up but the listeners.
-func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
+func open(cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
 	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), started: time.Now(), drain: 10 * time.Second}
 	if !cfg.PlainHTTP {
 		var err error
@@ -75,8 +65,8 @@ func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVa
 		}
 	}
 	s.apply(cfg)
-	master, err := readSecret(cfg.masterKey())
-	if err != nil {
+	var err error
+	if s.master, err = readSecret(cfg.masterKey()); err != nil {
 		return nil, err
 	}
 	seal, err := readKey(cfg.sealingKey())
@@ -87,13 +77,14 @@ func open(ctx context.Context, cfg Config, log *slog.Logger, level *slog.LevelVa
 	if err != nil {
 		return nil, err
 	}
-	s.store, err = store.Open(store.Options{Dir: cfg.data(), Tables: tables(), SealKey: seal, Log: log.With("part", "store"),
+	opened, err := store.Open(store.Options{Dir: cfg.data(), Tables: tables(), SealKey: seal, Log: log.With("part", "store"),
 		Retention: store.Retention{Age: cfg.Journal.Age, Bytes: int64(cfg.Journal.Size)}, Follower: &s.board})
 	if err != nil {
 		return nil, err
 	}
+	s.store = pair.NewStore(opened)
 	s.drill = s.store.Status().Drill
-	if err := s.assemble(ctx, master, secret[:]); err != nil {
+	if err := s.prepare(secret[:]); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
 	return s, nil
@@ -107,44 +98,35 @@ func (s *Server) apply(cfg Config) {
 	s.policy.Store(&gate.Policy{ProjectAdminsCreateProjects: cfg.Access.ProjectAdminsCreateProjects})
 }
 
-func (s *Server) assemble(ctx context.Context, master string, secret []byte) error {
-	release := config.Program().Version
-	part := func(name string) *slog.Logger { return s.log.With("part", name) }
-	var err error
-	s.accounts, err = identity.New(ctx, identity.Config{Views: s.store, MasterKey: master, SessionLife: s.cfg.SessionLife, SigningAge: s.cfg.SigningAge, Terms: s.cfg.accounts(), Log: part("identity"),
-		Write: func(ctx context.Context, c identity.Cause, f func(model.Draft) error) error {
-			_, err := s.store.Update(ctx, store.Cause{Actor: c.Who.Name, ActorID: string(c.Who.User), From: c.From, What: c.What}, f)
-			return err
-		}})
-	if err != nil {
-		return err
-	}
-	s.keeper = hosts.New(s.store, time.Now, part("hosts"))
-	s.fleet = fleet.New(fleet.Config{Credentials: identity.Agents{Views: s.store}, Epoch: s.store.Epoch, Secret: secret, Release: release,
+// prepare makes what there is whatever the role.
+func (s *Server) prepare(secret []byte) error {
+	part := s.part
+	s.fleet = fleet.New(fleet.Config{Credentials: identity.Agents{Views: s.store}, Epoch: s.store.Epoch, Secret: secret, Release: config.Program().Version,
 		Cluster: s.store.Epoch().Node, Log: part("fleet"),
-		OnConnect: s.keeper.OnConnect, OnDisconnect: s.keeper.OnDisconnect, OnEvent: s.keeper.OnEvent, OnStatus: s.keeper.OnStatus})
-	s.keeper.Attach(s.fleet)
-	s.engine = operate.New(operate.Config{Store: s.store, Board: &s.board, Agents: caller{s.fleet, &s.calls}, Log: part("operate"),
-		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
+		OnConnect: func(agent string, hello agentproto.Hello) {
+			s.commanding(func(r *reign) { r.keeper.OnConnect(agent, hello) })
+		},
+		OnDisconnect: func(agent string, why error) { s.commanding(func(r *reign) { r.keeper.OnDisconnect(agent, why) }) },
+		OnEvent:      func(agent string, e agentproto.Event) { s.commanding(func(r *reign) { r.keeper.OnEvent(agent, e) }) },
+		OnStatus: func(agent string, st agentproto.Status) {
+			s.commanding(func(r *reign) { r.keeper.OnStatus(agent, st) })
+		}})
+	s.fleet.Rest(errNoPrimary)
 	s.metadata = metadata.New(metadata.Config{Store: s.store, Cost: cost.Machine, Now: time.Now, Log: part("metadata")})
-	target := mail.Target{URL: s.cfg.Mail, From: s.cfg.MailFrom}
-	if s.cfg.MailPassword.Given() {
-		target.Password = func() (string, error) { return s.cfg.MailPassword.Read(os.Stdin) }
-	}
-	sender, err := mail.Open(target)
-	if err != nil {
-		return err
-	}
-	s.outbox = mail.New(mail.Config{Store: s.store, Sender: sender, Log: part("mail"), Metrics: s.registry})
 	if err := s.scheduleBackups(); err != nil {
 		return err
 	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.registry.MustRegister(newMetrics(s), figures.New(s.store))
-	s.api, err = api.New(api.Config{Auth: authenticator{s.accounts}, Sessions: s.accounts, Engine: s.engine, Views: s.store, Journal: api.JournalOf(s.store, tables()), Past: api.PastOf(s.store),
-		Live: s.keeper, Standing: s.keeper.Standing, Limit: s.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: s.registry, Log: part("api")})
-	return err
+	first, err := s.assemble()
+	if err != nil {
+		return err
+	}
+	s.role.Store(first)
+	return nil
 }
+
+func (s *Server) part(name string) *slog.Logger { return s.log.With("part", name) }
 
 // metadataURL is where machines read their metadata.
 func (c *Config) metadataURL() string {
@@ -189,13 +171,19 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	s.address = listeners[0].Addr()
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	runs := []func(context.Context) error{s.engine.Run, s.keeper.Run, s.metadata.Run, s.accounts.Run, s.outbox.Run, s.backups.Run, s.sweep}
+	runs := []func(context.Context) error{s.metadata.Run, tendHeap}
 	if s.drill {
 		s.log.Warn("this is a restored copy: it shows everything, changes nothing and commands no agent; once the original is off for good, restore the backup again with --promote")
-		runs = nil
+		runs = []func(context.Context) error{tendHeap}
 		s.metadata.Close()
+	} else if err := s.rise(ctx); err != nil {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+		stop()
+		s.tls.close()
+		return errors.Join(err, s.close(ctx), s.store.Close())
 	}
-	runs = append(runs, tendHeap)
 	for _, run := range runs {
 		background.Add(1)
 		go func() {
@@ -222,8 +210,8 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 		s.log.Info("kahuna stops", "reason", context.Cause(ctx))
 	}
 	s.ready.Store(false)
-	stop() // waiting callers get their answer now
-	s.api.Close()
+	stop()
+	s.role.Load().retire() // waiting callers get their answer now
 	drain, cancel := context.WithTimeout(context.Background(), s.drain)
 	defer cancel()
 	var closing sync.WaitGroup
@@ -243,7 +231,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	}
 	background.Wait()
 	s.tls.close()
-	s.calls.Wait()
+	s.role.Load().wait()
 	if e := s.store.Close(); e != nil {
 		err = errors.Join(err, e)
 	}
@@ -253,40 +241,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 
 // close ends event streams and says goodbye to the agents.
 func (s *Server) close(ctx context.Context) error {
-	s.api.Close()
+	s.role.Load().retire()
 	s.metadata.Close()
 	return s.fleet.Close(ctx)
-}
-
-// sweep forgets logins and links that are over, and replaces the key that signs logins when it is old.
-func (s *Server) sweep(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if _, err := s.accounts.Sweep(ctx); err != nil {
-			s.log.Warn("logins and links that are over stay", "error", err)
-		}
-		if turned, err := s.accounts.RotateByAge(ctx); err != nil {
-			s.log.Warn("the key that signs logins stays", "error", err)
-		} else if turned {
-			s.log.Info("logins are signed with a new key from now on; those that last go on")
-		}
-	}
-}
-
-// authenticator accepts whoever came through the socket as local root, others by their credentials.
-type authenticator struct{ accounts *identity.Accounts }
-
-type localKey struct{}
-
-func (a authenticator) Authenticate(r *http.Request) (access.Identity, error) {
-	if r.Context().Value(localKey{}) != nil {
-		return access.Identity{Name: "local root", Role: model.RoleSuperAdmin}, nil
-	}
-	return a.accounts.Authenticate(r)
 }

@@ -45,7 +45,7 @@ func start(t *testing.T, dir string, change ...func(*Config)) *running {
 	r := &running{t: t, logs: &lockedBuffer{}}
 	log := slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if r.s, err = open(t.Context(), c, log, new(slog.LevelVar)); err != nil {
+	if r.s, err = open(c, log, new(slog.LevelVar)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -129,11 +129,14 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 		defer close(ended)
 		_ = w.engine.Run(ctx)
 	}()
-	accounts, err := identity.New(context.Background(), identity.Config{Views: s, MasterKey: masterKey, Terms: terms,
+	accounts, err := identity.New(identity.Config{Views: s, MasterKey: masterKey, Terms: terms,
 		Write: func(ctx context.Context, c identity.Cause, f func(model.Draft) error) error {
 			_, err := s.Update(ctx, store.Cause{Actor: c.Who.Name, From: c.From, What: c.What}, f)
 			return err
 		}})
+	if err == nil {
+		err = accounts.Begin(context.Background())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

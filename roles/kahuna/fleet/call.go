@@ -46,10 +46,14 @@ func (f *Fleet) Call(ctx context.Context, agents []string, method string, opt Ca
 	return err
 }
 
-func (f *Fleet) call(ctx context.Context, agents []string, method string, opt CallOptions, args, result any) error {
+func (f *Fleet) call(caller context.Context, agents []string, method string, opt CallOptions, args, result any) error {
 	raw, err := json.Marshal(args)
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "call "+method)
+	}
+	right, err := f.right()
+	if err != nil {
+		return unsent(right.ctx)
 	}
 	if opt.Request == "" {
 		opt.Request = agentproto.ReadPrefix + rand.Text()
@@ -57,16 +61,23 @@ func (f *Fleet) call(ctx context.Context, agents []string, method string, opt Ca
 	if opt.WaitReturn == 0 {
 		opt.WaitReturn = 2 * time.Minute
 	}
-	if _, ok := ctx.Deadline(); opt.Timeout == 0 && !ok {
+	if _, ok := caller.Deadline(); opt.Timeout == 0 && !ok {
 		opt.Timeout = f.cfg.CallTimeout
 	}
 	if opt.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, opt.Timeout)
+		caller, cancel = context.WithTimeout(caller, opt.Timeout)
 		defer cancel()
 	}
+	// Whoever calls may call the work off; who has lost the right to command only stops waiting for it.
+	ctx, cancel := context.WithCancelCause(caller)
+	defer cancel(nil)
+	defer context.AfterFunc(right.ctx, func() { cancel(context.Cause(right.ctx)) })()
 	agent, err := f.choose(ctx, agents, method, opt)
 	if err != nil {
+		if right.ctx.Err() != nil {
+			return unsent(right.ctx)
+		}
 		return err
 	}
 	if opt.Chosen != nil {
@@ -86,9 +97,12 @@ func (f *Fleet) call(ctx context.Context, agents []string, method string, opt Ca
 		if s == nil || s == last {
 			if s, err = f.returned(ctx, m, last, opt.WaitReturn); err != nil {
 				if last == nil {
+					if right.ctx.Err() != nil {
+						return unsent(right.ctx)
+					}
 					return err
 				}
-				if ctx.Err() != nil {
+				if caller.Err() != nil {
 					f.callOffLater(m, opt.Request)
 				}
 				return unknown(err, agent, method)
@@ -106,8 +120,11 @@ func (f *Fleet) call(ctx context.Context, agents []string, method string, opt Ca
 			env.Deadline = max(1, time.Until(deadline).Milliseconds())
 		}
 		err = s.conn.Call(ctx, method, env, result)
-		if ctx.Err() != nil {
+		switch {
+		case caller.Err() != nil:
 			f.callOff(m, s, opt.Request)
+		case err != nil && right.ctx.Err() != nil:
+			return right.over(agent, method)
 		}
 		if !errors.Is(err, link.ErrLost) {
 			return err

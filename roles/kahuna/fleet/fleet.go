@@ -55,6 +55,7 @@ type Fleet struct {
 
 	mu      sync.Mutex // held for moments; never while calling out
 	members map[string]*member
+	command *command
 	closing bool
 
 	uses     atomic.Uint64 // stamps for "used last"
@@ -81,7 +82,7 @@ func New(c Config) *Fleet {
 			return time.Duration(rand.Float64() * float64(bound))
 		}
 	}
-	f := &Fleet{cfg: c, log: c.Log, members: map[string]*member{}}
+	f := &Fleet{cfg: c, log: c.Log, members: map[string]*member{}, command: newCommand()}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	f.live.Store(&Snapshot{changed: make(chan struct{})})
 	f.gate = link.NewGate(link.GateConfig{

@@ -26,7 +26,7 @@ type want struct {
 func (f *Fleet) Push(agent string, st agentproto.State) {
 	epoch := f.cfg.Epoch()
 	f.mu.Lock()
-	if f.closing {
+	if f.closing || f.command.reason != nil {
 		f.mu.Unlock()
 		return
 	}
@@ -142,10 +142,16 @@ func (f *Fleet) nextPush(m *member) (*session, *want, time.Duration) {
 
 func (f *Fleet) pushOne(m *member, s *session, w *want) {
 	f.mu.Lock()
-	st, version := w.state, w.version
+	st, version, right, wanted := w.state, w.version, f.command, m.desired[w.state.Name] == w
 	f.mu.Unlock()
+	if !wanted {
+		return
+	}
 	st.Epoch = f.cfg.Epoch()
-	status, err := f.apply(s, st)
+	status, err := f.apply(right, s, st)
+	if right.ctx.Err() != nil {
+		return // it is another Kahuna's now to want something
+	}
 	ok := err == nil && status.Applied && status.Generation == st.Generation
 
 	f.mu.Lock()
@@ -172,7 +178,7 @@ func (f *Fleet) pushOne(m *member, s *session, w *want) {
 	f.status(m, status)
 }
 
-func (f *Fleet) apply(s *session, st agentproto.State) (agentproto.Status, error) {
+func (f *Fleet) apply(right *command, s *session, st agentproto.State) (agentproto.Status, error) {
 	var status agentproto.Status
 	raw, err := json.Marshal(st)
 	if err != nil {
@@ -180,6 +186,7 @@ func (f *Fleet) apply(s *session, st agentproto.State) (agentproto.Status, error
 	}
 	ctx, cancel := context.WithTimeout(f.ctx, f.cfg.PushTimeout)
 	defer cancel()
+	defer context.AfterFunc(right.ctx, cancel)()
 	err = s.conn.Call(ctx, agentproto.MethodState, agentproto.Envelope{Epoch: st.Epoch, Deadline: f.cfg.PushTimeout.Milliseconds(), Args: raw}, &status)
 	return status, err
 }

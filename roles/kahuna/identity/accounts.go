@@ -69,9 +69,9 @@ type Accounts struct {
 	ring      ringCache
 }
 
-// New checks the master key and sees that there is a key to sign logins with. Faults: Invalid for a
-// master key that could be guessed.
-func New(ctx context.Context, c Config) (*Accounts, error) {
+// New checks the master key. Nothing is written before Begin. Faults: Invalid for a master key that could
+// be guessed.
+func New(c Config) (*Accounts, error) {
 	if err := checkMasterKey(c.MasterKey); err != nil {
 		return nil, err
 	}
@@ -88,8 +88,11 @@ func New(ctx context.Context, c Config) (*Accounts, error) {
 		views: c.Views, write: c.Write, master: credential.Sum(c.MasterKey), life: c.SessionLife, age: c.SigningAge, terms: c.Terms, now: c.Now, log: c.Log,
 		passwords: newPasswords(), limits: newLimits(), resets: make(chan string, resetQueue), devices: newDevices(),
 	}
-	return a, a.ensureRing(ctx)
+	return a, nil
 }
+
+// Begin sees that there is a key to sign logins with. It is for the Kahuna that writes.
+func (a *Accounts) Begin(ctx context.Context) error { return a.ensureRing(ctx) }
 
 // NewMasterKey draws a master key of 256 bits.
 func NewMasterKey() model.Secret {

@@ -80,7 +80,10 @@ func newPlace(t testing.TB, change ...func(*Config)) *place {
 		f(&c)
 	}
 	p.terms = c.Terms
-	a, err := New(context.Background(), c)
+	a, err := New(c)
+	if err == nil {
+		err = a.Begin(context.Background())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
