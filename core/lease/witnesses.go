@@ -26,6 +26,20 @@ type Candidate struct {
 // candidate, so leave out who is gone for good. The result is ordered, and the same for the same input in
 // any order.
 func ChooseWitnesses(present []Witness, candidates []Candidate) []Witness {
+	out := choose(present, candidates)
+	// Who lost its place makes room for another agent of its host, perhaps of another zone: choose again
+	// until the choice stands, so that nothing changes later by itself.
+	for range MostWitnesses {
+		next := choose(out, candidates)
+		if slices.Equal(next, out) {
+			break
+		}
+		out = next
+	}
+	return out
+}
+
+func choose(present []Witness, candidates []Candidate) []Witness {
 	is := func(c Candidate) bool { return slices.Contains(present, c.Witness) }
 	pool := eligible(candidates, is)
 	sizes := map[string]int{}

@@ -1,0 +1,428 @@
+package lease
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// step is how far a candidature is.
+type stage uint8
+
+const (
+	asking    stage = iota // whether enough would promise
+	promising              // collecting promises
+	fetching               // the tail of the other node
+	choosing               // having the first record accepted
+)
+
+func (s stage) String() string {
+	return [...]string{"asking", "collecting promises", "fetching the other's tail", "having its record accepted"}[s]
+}
+
+// candidature is one attempt to be elected. A primary whose epoch was outbid asks while it acts.
+type candidature struct {
+	step    stage
+	epoch   Epoch
+	until   time.Duration // gives up
+	resend  time.Duration
+	enough  time.Duration // when there were enough promises, 0 before
+	replies map[Address]PromiseReply
+	refused map[Address]string
+	record  *Record // the newest, then the one to be chosen
+	sole    bool    // nobody else is needed
+	peer    PromiseReply
+	oks     map[Address]bool // who accepted
+}
+
+// ask begins an election: whoever would promise an epoch above all seen is asked, without effect.
+func (n *Replica) ask() {
+	n.cand = &candidature{step: asking, epoch: n.above(), until: n.now + attempt, resend: n.now + beat,
+		replies: map[Address]PromiseReply{}, refused: map[Address]string{}}
+	c := n.cand
+	if n.reign == nil {
+		if n.voter.Record == nil {
+			n.giveUpAttempt("no record names this node yet")
+			return
+		}
+		if why := n.voter.Refuses(n.now, c.epoch, false); why != "" {
+			n.giveUpAttempt("this node itself: " + why)
+			return
+		}
+	}
+	c.replies[n.me()] = PromiseReply{Epoch: c.epoch, OK: true, Record: n.voter.Record, Log: n.d.Log, End: n.cfg.Log.End()}
+	if n.alone() {
+		n.collect()
+		return
+	}
+	n.call(Prevote{Epoch: c.epoch})
+}
+
+func (n *Replica) me() Address  { return Address{Node: n.d.Node} }
+func (n *Replica) above() Epoch { return Epoch{Counter: n.highest + 1, Node: string(n.d.Node)} }
+
+// alone tells whether this node decides without anybody: the last chosen record and all since name only
+// its log.
+func (n *Replica) alone() bool { return n.d.Sole && n.voter.Record.Only(n.d.Log) }
+
+// electorate are all that a record gives a voice, this node apart.
+func (n *Replica) electorate(r *Record) []Address {
+	out := n.others()
+	if o, ok := r.Other(n.d.Node); ok && !slices.Contains(out, Address{Node: o.ID}) {
+		out = append(out, Address{Node: o.ID})
+	}
+	for _, w := range r.All() {
+		out = append(out, Address{Witness: w})
+	}
+	return out
+}
+
+// call says something to everybody that has not answered.
+func (n *Replica) call(m Message) {
+	c := n.cand
+	for _, to := range n.electorate(c.newest(n)) {
+		if _, answered := c.replies[to]; !answered {
+			n.send(to, m)
+		}
+	}
+}
+
+// newest is the newest record that came with an answer.
+func (c *candidature) newest(n *Replica) *Record {
+	r := n.voter.Record
+	if n.cfg.Flaws.Has(FlawIgnoreNewest) {
+		return r
+	}
+	for _, reply := range c.replies {
+		if reply.Record.Compare(r) > 0 {
+			r = reply.Record
+		}
+	}
+	return r
+}
+
+// quorum tells whether those that said yes are enough by a record: this node and one more voter.
+func (n *Replica) quorum(r *Record, has func(Address) bool) bool {
+	if o, ok := r.Other(n.d.Node); ok && has(Address{Node: o.ID}) {
+		return true
+	}
+	return n.college(has, r)
+}
+
+func (n *Replica) college(has func(Address) bool, records ...*Record) bool {
+	for _, r := range records {
+		if n.cfg.Flaws.Has(FlawSingleMajority) && len(r.Witnesses) > 1 {
+			r = &Record{Witnesses: r.Witnesses[len(r.Witnesses)-1:]}
+		}
+		if !r.College(func(w Witness) bool { return has(Address{Witness: w}) }) {
+			return false
+		}
+	}
+	return len(records) > 0
+}
+
+func (n *Replica) prevoted(from Address, m PrevoteReply) {
+	c := n.cand
+	known := n.seen(m.Promised)
+	if c == nil || c.step != asking || m.Epoch != c.epoch {
+		return
+	}
+	if !m.OK {
+		c.refused[from] = m.Why
+		if known && m.Promised.Epoch.Compare(c.epoch) >= 0 { // outbid: ask again above it
+			n.ask()
+		}
+		return
+	}
+	delete(c.refused, from)
+	c.replies[from] = PromiseReply{Epoch: m.Epoch, OK: true, Record: m.Record, Known: m.Known}
+	if n.quorum(c.newest(n), c.said) && n.eligible() {
+		n.collect()
+	}
+}
+
+func (c *candidature) said(a Address) bool { return c.replies[a].OK }
+
+// eligible tells whether the newest record lets this node be elected, and notes why not.
+func (n *Replica) eligible() bool {
+	c := n.cand
+	if n.cfg.Flaws.Has(FlawIgnoreNewest) {
+		return true
+	}
+	r := c.newest(n)
+	for _, reply := range c.replies {
+		if n.lost(reply.Known) {
+			n.giveUpAttempt("the log lacks records that a voter knows it had")
+			n.renameLog("the log lacks records that a voter knows it had")
+			return false
+		}
+	}
+	switch _, named := r.Node(n.d.Node); {
+	case !named:
+		n.giveUpAttempt("the newest record does not name this node")
+	case !r.InSync(n.d.Log):
+		n.giveUpAttempt("the newest record does not say that this node has every acknowledged write")
+	case !n.holds(r.Base):
+		n.giveUpAttempt(fmt.Sprintf("the log lacks record %d of the newest record", r.Base.Index))
+	default:
+		return true
+	}
+	return false
+}
+
+// giveUpAttempt goes back to following and tries again soon.
+func (n *Replica) giveUpAttempt(why string) {
+	c := n.cand
+	n.missing = []string{why}
+	if c != nil {
+		for _, to := range n.electorate(c.newest(n)) {
+			switch {
+			case c.refused[to] != "":
+				n.missing = append(n.missing, to.String()+": "+c.refused[to])
+			case !c.said(to):
+				n.missing = append(n.missing, to.String()+": no answer")
+			}
+		}
+		slices.Sort(n.missing[1:])
+	}
+	n.follow(again + n.jitter(again))
+}
+
+// String names a voter.
+func (a Address) String() string {
+	if a.Node != "" {
+		return fmt.Sprintf("node %.8s", a.Node)
+	}
+	return fmt.Sprintf("witness %.24s", a.Witness.Agent)
+}
+
+// collect makes this node's own promise durable, then asks for those of the others. From here on it
+// accepts nothing of a lower epoch.
+func (n *Replica) collect() {
+	n.lose("elects itself anew")
+	c := n.cand
+	c.step, c.epoch = promising, n.above()
+	proof := n.cfg.Sign(Promised, c.epoch)
+	if why, _ := n.voter.Promise(n.now, proof, false); why != "" {
+		n.giveUpAttempt("this node itself: " + why)
+		return
+	}
+	n.highest = c.epoch.Counter
+	c.replies, c.refused, c.until, c.resend = map[Address]PromiseReply{}, map[Address]string{}, n.now+attempt, n.now+beat
+	c.sole = n.alone()
+	n.save(func() {
+		n.atRest(func() {
+			if n.cand != c || c.step != promising {
+				return
+			}
+			c.replies[n.me()] = PromiseReply{Epoch: c.epoch, OK: true, Record: n.voter.Record, Log: n.d.Log, End: n.cfg.Log.End(), Known: n.voter.Known}
+			if !c.sole {
+				n.call(Promise{Certificate: proof})
+			}
+			n.counted()
+		})
+	})
+}
+
+func (n *Replica) promised(from Address, m PromiseReply) {
+	c := n.cand
+	if !m.OK {
+		n.seen(m.Promised)
+	}
+	if c == nil || c.step != promising || m.Epoch != c.epoch {
+		return
+	}
+	if !m.OK {
+		c.refused[from] = m.Why
+		return
+	}
+	delete(c.refused, from)
+	c.replies[from] = m
+	n.counted()
+}
+
+// counted goes on once there are enough promises.
+func (n *Replica) counted() {
+	c := n.cand
+	if !c.said(n.me()) {
+		return
+	}
+	r := c.newest(n)
+	if !c.sole && !n.quorum(r, c.said) {
+		n.call(Promise{Certificate: n.voter.Promised}) // the newest record may name others
+		return
+	}
+	if !n.eligible() {
+		return
+	}
+	o, has := r.Other(n.d.Node)
+	reply, said := c.replies[Address{Node: o.ID}]
+	if has && !said && !c.sole && r.InSync(n.d.Log) && len(r.Sync) > 1 {
+		// It is worth a moment to keep the other one in the sync set.
+		if c.enough == 0 {
+			c.enough = n.now + peerGrace
+		}
+		if n.now < c.enough {
+			return
+		}
+	}
+	c.record, c.peer = r, PromiseReply{}
+	if has && said && r.InSync(reply.Log) {
+		c.peer = reply
+	}
+	if end := n.cfg.Log.End(); c.peer.OK && c.peer.End.Index > end.Index {
+		c.step, c.until, c.resend = fetching, n.now+attempt, n.now+beat
+		n.send(Address{Node: o.ID}, Fetch{Epoch: c.epoch, After: end})
+		return
+	}
+	n.choose()
+}
+
+// fetched takes part of the tail of the other node.
+func (n *Replica) fetched(m Entries) {
+	c := n.cand
+	if n.task != nil || m.Prev != n.cfg.Log.End() || len(m.Records) == 0 {
+		return
+	}
+	n.start(func(token uint64) Effect { return Write{Token: token, Entries: m.Records} }, func(ok bool) {
+		if n.cand != c || c.step != fetching {
+			return
+		}
+		end := n.cfg.Log.End()
+		if !ok || end.Index >= c.peer.End.Index {
+			n.choose()
+			return
+		}
+		c.until, c.resend = n.now+attempt, n.now+beat
+		n.send(Address{Node: c.other(n)}, Fetch{Epoch: c.epoch, After: end})
+	})
+}
+
+func (c *candidature) other(n *Replica) NodeID {
+	o, _ := c.record.Other(n.d.Node)
+	return o.ID
+}
+
+// choose makes the first record of the epoch: it keeps the witnesses, and the other node in the sync set
+// only if it promised this epoch with the same log.
+func (n *Replica) choose() {
+	c, old := n.cand, n.cand.record
+	r := &Record{Epoch: c.epoch, Primary: n.d.Node, Nodes: n.renewNodes(old.Nodes), Sync: []LogID{n.d.Log}, Base: old.Base, Witnesses: old.Witnesses, Timers: old.Timers, Mode: old.Mode}
+	end := n.cfg.Log.End()
+	if c.peer.OK && c.peer.End == end && old.Mode != Async {
+		r.Sync = append(r.Sync, c.peer.Log)
+	}
+	if n.published.Index > r.Base.Index && n.holds(n.published) {
+		r.Base = n.published
+	}
+	n.note("elected", "epoch %s by %s", r.Epoch, c.who(n))
+	if n.cfg.Flaws.Has(FlawServeAfterPromises) {
+		n.cand = nil
+		n.rule(r.Epoch, r)
+		n.reign.chosen = r
+		n.begin()
+		return
+	}
+	c.step, c.record, c.until, c.resend, c.oks = choosing, r, n.now+2*attempt, n.now+beat, map[Address]bool{}
+	n.d.Sole = c.sole && r.Only(n.d.Log)
+	_, _ = n.voter.Accept(r, n.voter.Promised, nil)
+	n.save(func() {
+		if n.cand != c || c.step != choosing {
+			return
+		}
+		c.oks[n.me()] = true
+		n.propose(r, c.oks)
+		n.chosen()
+	})
+}
+
+// renewNodes puts this node's present address and key into the record.
+func (n *Replica) renewNodes(nodes []Node) []Node {
+	out := slices.Clone(nodes)
+	for i := range out {
+		if out[i].ID == n.d.Node {
+			out[i] = n.cfg.Self
+		}
+	}
+	return out
+}
+
+// propose sends a record to all that have not accepted it.
+func (n *Replica) propose(r *Record, oks map[Address]bool) {
+	for _, to := range n.electorate(r) {
+		if !oks[to] {
+			n.send(to, Accept{Record: r, Proof: n.voter.Promised})
+		}
+	}
+}
+
+// who names those whose promises counted.
+func (c *candidature) who(n *Replica) string {
+	if c.sole {
+		return "itself: nobody else has every acknowledged write"
+	}
+	var out []string
+	for a, r := range c.replies {
+		if r.OK && a != n.me() {
+			out = append(out, a.String())
+		}
+	}
+	slices.Sort(out)
+	return fmt.Sprint(out)
+}
+
+// chosen begins the reign once the first record has its voters.
+func (n *Replica) chosen() {
+	c := n.cand
+	if !c.oks[n.me()] || !c.sole && !n.quorum(c.record, func(a Address) bool { return c.oks[a] }) {
+		return
+	}
+	n.cand = nil
+	n.rule(c.epoch, c.record)
+	n.reign.oks = c.oks
+	n.settled(c.record)
+	n.begin()
+}
+
+func (n *Replica) tickCandidature() {
+	c := n.cand
+	switch {
+	case c.step == promising && c.enough > 0 && n.now >= c.enough:
+		n.counted()
+		if n.cand != c || c.step != promising {
+			return
+		}
+	}
+	if n.now >= c.until {
+		if c.step == fetching {
+			c.peer = PromiseReply{}
+			n.choose()
+			return
+		}
+		if c.step == asking && n.reign != nil {
+			n.cand = nil // acts on while it has the right
+			n.electAt = n.now + again
+			return
+		}
+		n.giveUpAttempt("no election yet, " + c.step.String())
+		return
+	}
+	if n.now < c.resend {
+		return
+	}
+	c.resend = n.now + beat
+	switch c.step {
+	case asking:
+		n.call(Prevote{Epoch: c.epoch})
+	case promising:
+		if c.said(n.me()) && !c.sole {
+			n.call(Promise{Certificate: n.voter.Promised})
+		}
+	case fetching:
+		n.send(Address{Node: c.other(n)}, Fetch{Epoch: c.epoch, After: n.cfg.Log.End()})
+	case choosing:
+		if c.oks[n.me()] {
+			n.propose(c.record, c.oks)
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package lease
+
+import (
+	"slices"
+	"time"
+)
+
+// peer is a node that follows, as the primary sees it.
+type peer struct {
+	node   Node
+	log    LogID
+	acked  Position // on disk there, and the same here
+	next   Position // where the next message begins
+	known  bool     // whether next is a place that both have
+	heard  time.Duration
+	beatAt time.Duration
+	n      uint64        // of the last message
+	flying bool          // it has no answer yet
+	image  time.Duration // a snapshot is under way until then
+}
+
+// probeAll asks every node how far its log reaches.
+func (n *Replica) probeAll() {
+	for _, p := range n.sortedPeers() {
+		n.ship(p)
+	}
+}
+
+func (n *Replica) sortedPeers() []*peer {
+	out := make([]*peer, 0, len(n.reign.peers))
+	for _, p := range n.reign.peers {
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b *peer) int {
+		if a.node.ID < b.node.ID {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// shipAll sends what is new to everybody who waits for it.
+func (n *Replica) shipAll() {
+	if n.reign == nil {
+		return
+	}
+	end := n.cfg.Log.End()
+	for _, p := range n.sortedPeers() {
+		if p.known && !p.flying && p.next.Index < end.Index {
+			n.ship(p)
+		}
+	}
+}
+
+// ship sends what follows p.next, or asks where the two logs part.
+func (n *Replica) ship(p *peer) {
+	r := n.reign
+	p.n++
+	p.flying, p.beatAt = true, n.now+beat
+	m := Entries{Epoch: r.epoch, N: p.n, Prev: p.next, End: n.cfg.Log.End(), Published: n.published, Had: p.acked, HadLog: p.log}
+	if !p.known {
+		m.Prev = m.End
+	}
+	if p.known && m.Prev.Index < m.End.Index {
+		n.do(Ship{To: p.node.ID, Message: m})
+		return
+	}
+	n.send(Address{Node: p.node.ID}, m)
+}
+
+// shipped takes a node's answer.
+func (n *Replica) shipped(from Address, m EntriesReply) {
+	r := n.reign
+	if r == nil || m.Epoch != r.epoch {
+		return
+	}
+	p := r.peers[from.Node]
+	if p == nil {
+		return
+	}
+	p.heard = n.now
+	if p.log != m.Log {
+		p.log, p.acked, p.known = m.Log, Position{}, false
+	}
+	end := n.cfg.Log.End()
+	if m.N == p.n {
+		p.flying = false
+	} else if !m.OK {
+		return
+	}
+	if m.OK {
+		p.image = 0
+		if m.End.Index > end.Index || !n.holds(m.End) {
+			p.known = false // it will find out itself
+			return
+		}
+		if !p.known || m.End.Index > p.next.Index {
+			p.next, p.known = m.End, true
+		}
+		if m.End.Index > p.acked.Index {
+			p.acked = m.End
+		}
+		n.progress()
+		n.grow(p)
+		if n.reign == r && !p.flying && p.next.Index < end.Index {
+			n.ship(p)
+		}
+		return
+	}
+	for _, at := range m.Try {
+		if at.Index <= end.Index && at.Index >= n.cfg.Log.Cut().Index && n.holds(at) && (at.Index > 0 || n.cfg.Log.Cut().Index == 0) {
+			p.next, p.known = at, true
+			n.ship(p)
+			return
+		}
+	}
+	if n.now >= p.image && r.serving {
+		p.image = n.now + 30*time.Second
+		n.note("snapshot sent", "to node %.8s, whose log parts before what is kept here", p.node.ID)
+		n.do(ShipSnapshot{To: p.node.ID, Epoch: r.epoch})
+	}
+}
+
+// hello learns of a node that follows.
+func (n *Replica) hello(m Hello) {
+	r := n.reign
+	if r == nil || m.Node.ID == n.d.Node {
+		return
+	}
+	p := r.peers[m.Node.ID]
+	if p == nil {
+		p = &peer{node: m.Node, heard: n.now}
+		r.peers[m.Node.ID] = p
+		n.ship(p)
+	}
+	p.node = m.Node
+	p.heard = n.now
+	if len(r.chosen.Nodes) == 1 && r.serving && len(r.pending) == 0 && n.sole() {
+		n.name(m.Node)
+		return
+	}
+	if _, named := r.newest().Node(m.Node.ID); !named { // one that only follows hears of the epoch this way
+		n.send(Address{Node: m.Node.ID}, Accept{Record: r.chosen, Proof: n.voter.Promised})
+	}
+}
+
+// name puts a node into the record, in the place of the other one if there is one. Only a sole primary may.
+func (n *Replica) name(node Node) {
+	n.change("node "+string(node.ID)+" is named", func(next *Record) {
+		next.Nodes = append(slices.DeleteFunc(next.Nodes, func(o Node) bool { return o.ID != n.d.Node }), node)
+	})
+}
+
+// shrink takes a log out of the sync set. Writes wait until that is chosen.
+func (n *Replica) shrink(why string, log LogID) {
+	r := n.reign
+	if r.waitFor == log {
+		r.waitFor = ""
+	}
+	if !r.newest().InSync(log) || log == n.d.Log {
+		n.progress()
+		return
+	}
+	n.note("sync set shrinks", "%s", why)
+	n.change("without the other log", func(next *Record) { next.Sync = []LogID{n.d.Log} })
+}
+
+// grow brings a node's log into the sync set: first every acknowledgement waits for it, and once it has
+// all that is published the record is sent.
+func (n *Replica) grow(p *peer) {
+	r := n.reign
+	o, named := r.newest().Other(n.d.Node)
+	if !named || o.ID != p.node.ID || r.newest().Mode == Async || len(r.pending) > 0 || !r.serving || r.newest().InSync(p.log) || r.handing != nil {
+		return
+	}
+	end := n.cfg.Log.End().Index
+	if r.waitFor == "" && end-p.acked.Index < growWithin {
+		r.waitFor, r.waits = p.log, n.now
+	}
+	if r.waitFor != p.log || p.acked.Index < n.published.Index {
+		return
+	}
+	if n.renewedUntil() <= n.now+beat { // from the sending on this node is not sole any more
+		r.renewAt = min(r.renewAt, n.now)
+		return
+	}
+	n.note("sync set grows", "node %.8s has everything", p.node.ID)
+	n.change("with the other log", func(next *Record) { next.Sync = []LogID{n.d.Log, p.log} })
+	r.waitFor = "" // the pending record makes acknowledgements wait from here on
+}
+
+func (n *Replica) tickPeers() {
+	r := n.reign
+	for _, p := range n.sortedPeers() {
+		switch {
+		case n.now < p.beatAt:
+		case n.now < p.image:
+			p.beatAt = n.now + beat
+		default:
+			n.ship(p)
+		}
+		if p.log != "" && n.now >= p.heard+silence || p.log == "" && n.now >= r.since+silence {
+			if n.cfg.Flaws.Has(FlawDropPendingGrow) && len(r.pending) > 0 && r.chosen.Only(n.d.Log) {
+				r.pending = nil
+				n.progress()
+			}
+			n.silent(p)
+		}
+	}
+	if r.waitFor != "" && n.now > r.waits+growAtMost {
+		r.waitFor = "" // too slow; the next answer tries again
+		n.progress()
+	}
+}
+
+// silent takes a node that says nothing out of the sync set, whichever of its logs is in there.
+func (n *Replica) silent(p *peer) {
+	r := n.reign
+	for _, log := range r.newest().Sync {
+		if log != n.d.Log {
+			o, ok := r.newest().Other(n.d.Node)
+			if ok && o.ID == p.node.ID {
+				n.shrink("node "+string(p.node.ID)+" is silent", log)
+				return
+			}
+		}
+	}
+	if r.waitFor == p.log {
+		r.waitFor = ""
+		n.progress()
+	}
+}
