@@ -14,7 +14,7 @@ import (
 
 var (
 	keyRow   = regexp.MustCompile("(?m)^\\| (`[a-z][^|]*`) \\| ")
-	keyName  = regexp.MustCompile("`([A-Za-z.-]+)`")
+	keyName  = regexp.MustCompile("`([A-Za-z0-9.-]+)`")
 	pathForm = regexp.MustCompile(`/api/v[12]/[a-z][a-z.]*`)
 )
 
