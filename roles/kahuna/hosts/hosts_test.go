@@ -135,7 +135,7 @@ func newRig(t *testing.T, ahead time.Duration) *rig {
 		OnConnect: r.keeper.OnConnect, OnDisconnect: r.keeper.OnDisconnect, OnEvent: r.keeper.OnEvent, OnStatus: r.keeper.OnStatus})
 	r.keeper.Attach(r.fleet)
 	server := httptest.NewServer(r.fleet)
-	agent, err := sim.NewKaktus(sim.Config{URL: server.URL, ID: string(id(3)), Key: key, Threads: 8, Memory: 1 << 30})
+	agent, err := sim.NewKaktus(sim.Config{URL: server.URL, ID: string(id(3)), Key: key, Threads: 8, Memory: 8 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func TestAHostThatAppearsTakesTheNodesItsZoneLacks(t *testing.T) {
 	})
 	o, _ := model.Find[*model.Kaktus](r.store.View(), id(4))
 	o = model.Edit(o)
-	o.OvercommitCPU, o.OvercommitMemory, o.Caps.Memory = 3, 2, 8<<30
+	o.OvercommitCPU, o.OvercommitMemory = 3, 2
 	p := &model.Project{Meta: named(6, "shop"), Regions: []model.ID{id(1)}}
 	put(t, r.store, o, p, &model.VNet{Meta: named(20, "lan"), Region: id(1), Interface: "br0", Private: true}, &model.VNet{Meta: named(21, "wan"), Region: id(1), Interface: "br1"},
 		&model.Subnet{Meta: named(22, "lan"), VNet: id(20), Project: id(6), CIDR: "10.1.0.0/26", Gateway: "10.1.0.1", GwPool: []model.IPRange{{First: "10.1.0.2", Last: "10.1.0.5"}}},
