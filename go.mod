@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	filippo.io/age v1.2.1
+	github.com/anishathalye/porcupine v1.1.0
 	github.com/caddyserver/certmagic v0.25.0
 	github.com/coreos/go-systemd/v22 v22.6.0
 	github.com/digitalocean/go-libvirt v0.0.0-20260217163227-273eaa321819

@@ -164,7 +164,7 @@ func (a *Agent) execute(c *running, m Method, env agentproto.Envelope) {
 		}
 		a.conclude(c, env, progress, began, result, err)
 	}()
-	value, err := m.Handle(c.ctx, &Call{Method: c.method, Request: c.request, Trace: env.Trace, Args: env.Args, Progress: progress.report})
+	value, err := m.Handle(c.ctx, &Call{Method: c.method, Request: c.request, Trace: env.Trace, Epoch: env.Epoch, Args: env.Args, Progress: progress.report})
 	if err == nil {
 		result, err = json.Marshal(value)
 		err = fault.Wrap(err, fault.Internal, "encode the result of "+c.method)

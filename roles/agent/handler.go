@@ -13,9 +13,10 @@ import (
 // Call is one call from Kahuna, already checked against the obeyed epoch.
 type Call struct {
 	Method  string
-	Request string          // idempotency id, also in logs
-	Trace   string          // request id of the API call this serves
-	Args    json.RawMessage // the method's arguments
+	Request string           // idempotency id, also in logs
+	Trace   string           // request id of the API call this serves
+	Epoch   agentproto.Epoch // of the Kahuna that commands it
+	Args    json.RawMessage  // the method's arguments
 	// Progress reports how far the call is; safe for concurrent use, cheap to call often (reports are
 	// thinned out before they are sent), never blocks on the network.
 	Progress func(done, total int64, unit string)

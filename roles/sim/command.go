@@ -36,7 +36,7 @@ func Command() *cobra.Command {
 
 func agentsCommand() *cobra.Command {
 	var shared Config
-	var ctl, memory, capacity string
+	var ctl, memory, capacity, obeyed string
 	var fail []string
 	var verbose bool
 	cmd := &cobra.Command{
@@ -55,6 +55,16 @@ With --ctl, GET /state shows what the agents hold, by kind of agent, and GET /ca
 			if err != nil {
 				return term.Usage(err)
 			}
+			if obeyed != "" {
+				journal, err := OpenJournal(obeyed)
+				if err != nil {
+					return err
+				}
+				defer journal.Close()
+				for i := range agents {
+					agents[i].Obeyed = journal
+				}
+			}
 			level := slog.LevelError
 			if verbose {
 				level = slog.LevelDebug
@@ -64,7 +74,7 @@ With --ctl, GET /state shows what the agents hold, by kind of agent, and GET /ca
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&shared.URL, "url", "", "Kahuna's address: https://HOST[:PORT]; plain http only to this machine")
+	flags.StringVar(&shared.URL, "url", "", "Kahuna's address: https://HOST[:PORT], several separated by commas; plain http only to this machine")
 	flags.StringVar(&shared.CAFile, "ca", "", "certificates to trust, PEM; the system's when not given")
 	flags.StringVar(&ctl, "ctl", "", "address for /state and /calls, such as 127.0.0.1:9999")
 	flags.Int64Var(&shared.Threads, "threads", 32, "processor threads of each host")
@@ -73,6 +83,7 @@ With --ctl, GET /state shows what the agents hold, by kind of agent, and GET /ca
 	flags.DurationVar(&shared.Latency, "latency", 0, "how long every change takes")
 	flags.StringArrayVar(&fail, "fail", nil, "METHOD:N, make the first N calls of a method fail at each agent; may be given again")
 	flags.StringVar(&shared.Keep, "keep", "", "directory for what the hosts hold, which then survives a restart")
+	flags.StringVar(&obeyed, "obeyed", "", "file to which every command and desired state is added before it is carried out, as JSON lines")
 	flags.BoolVar(&verbose, "verbose", false, "log what the agents do")
 	_ = cmd.MarkFlagRequired("url")
 	return cmd

@@ -27,9 +27,10 @@ type Config struct {
 	Latency      time.Duration  // of every method but the inventory
 	Fail         map[string]int // by method: how many calls fail as Unavailable, each before it does anything
 
-	NoServices   bool   // a Kaktus that runs no gateways and load balancers, as the first releases did
-	StateDir     string // empty: the agent forgets epochs and states at its end
-	Keep         string // directory for what the host holds; empty: nothing survives a restart
+	NoServices   bool     // a Kaktus that runs no gateways and load balancers, as the first releases did
+	Obeyed       *Journal // takes what is obeyed; nil for none
+	StateDir     string   // empty: the agent forgets epochs and states at its end
+	Keep         string   // directory for what the host holds; empty: nothing survives a restart
 	Release      string
 	Backoff      agent.Backoff
 	Drain        time.Duration
@@ -115,6 +116,9 @@ func NewKaktus(c Config) (*Kaktus, error) {
 			config.States[agentproto.StateServices] = runs{k.network}
 		}
 	}
+	for name, a := range config.States {
+		config.States[name] = written{k, a}
+	}
 	var err error
 	k.Agent, err = agent.New(config)
 	return k, err
@@ -149,6 +153,9 @@ func answer[A, R any](k *Kaktus, lane string, do func(ctx context.Context, call 
 	typed := agent.Handle(do)
 	return agent.Method{Lane: lane, Handle: func(ctx context.Context, call *agent.Call) (result any, err error) {
 		defer func() { k.record(call, err) }()
+		if err := k.cfg.Obeyed.obey(Obeyed{Agent: k.cfg.ID, Method: call.Method, Request: call.Request, Epoch: call.Epoch}); err != nil {
+			return nil, err
+		}
 		if k.mustFail(call.Method) {
 			return nil, fault.New(fault.Unavailable, "the simulation was told to fail %s", call.Method)
 		}
@@ -218,6 +225,20 @@ func (k *Kaktus) Fail(method string, n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.fail[method] = n
+}
+
+// written writes down the desired states that an applier is given.
+type written struct {
+	k *Kaktus
+	agent.Applier
+}
+
+// Apply implements agent.Applier.
+func (w written) Apply(ctx context.Context, st agentproto.State) ([]string, error) {
+	if err := w.k.cfg.Obeyed.obey(Obeyed{Agent: w.k.cfg.ID, Method: "state " + st.Name, Epoch: st.Epoch, Generation: st.Generation}); err != nil {
+		return nil, err
+	}
+	return w.Applier.Apply(ctx, st)
 }
 
 // applier takes the Kaktus' desired state. Bridges and pools exist as soon as they are named.
