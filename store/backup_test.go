@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -190,7 +191,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 			t.Errorf("a backup cut off at %d: %v", at, err)
 		}
 	}
-	future := bytes.Replace(good, []byte(`"schema":2`), []byte(`"schema":9`), 1)
+	future := bytes.Replace(good, fmt.Appendf(nil, `"schema":%d`, schema), []byte(`"schema":9`), 1)
 	if err := try(future); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "newer release") {
 		t.Errorf("a backup of a newer release: %v", err)
 	}

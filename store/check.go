@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -42,13 +43,18 @@ func (r *Report) find(where, format string, args ...any) {
 	r.Findings = append(r.Findings, Finding{where, fmt.Sprintf(format, args...)})
 }
 
-// Check reads everything in the store of opts.Dir, which nobody may have open for writing: the chain of
-// the journal from the cut to the end; that every object decodes and its secrets open; that keys are
-// unique and references lead somewhere; that each object is what the journal last said. Faults:
-// NotFound, Unavailable when another process has the file, Conflict when a newer release wrote it,
+// Check reads everything in the store of opts.Dir, which nobody may have open for writing: the pages of
+// the file; the chain of the journal from the cut to the end; that every object decodes and its secrets
+// open; that keys are unique and references lead somewhere; that each object is what the journal last
+// said. Faults: NotFound, Unavailable when another process has the file, Conflict when a newer release wrote it,
 // Denied when it is sealed with another key. What is wrong inside is in the report.
 func Check(ctx context.Context, opts Options) (*Report, error) {
 	db, err := openFile(filepath.Join(opts.Dir, fileName), true)
+	if errors.Is(err, errDamaged) {
+		report := &Report{}
+		report.find("file", "%s", fault.From(errors.Unwrap(err)).Public())
+		return report, nil // nothing else in it can be relied on
+	}
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "check the store")
 	}
@@ -58,6 +64,11 @@ func Check(ctx context.Context, opts Options) (*Report, error) {
 
 // Check does the same to the open store, as of its last commit.
 func (s *Store) Check(ctx context.Context) (*Report, error) {
+	if err := soundTree(s.db); err != nil {
+		report := &Report{}
+		report.find("file", "%s", fault.From(err).Public())
+		return report, nil
+	}
 	return check(ctx, s.db, s.opts.Tables, s.sealer)
 }
 
@@ -104,13 +115,16 @@ func (r *Report) read(ctx context.Context, tx *bbolt.Tx, tables []model.Table, s
 	}
 	st, err := readState(tx)
 	if err != nil {
-		r.find("file", "%s", err)
+		r.find("file", "%s", fault.From(err).Public())
 		return nil
 	}
 	if !sealer.Same(st.Check) {
 		return fault.New(fault.Denied, "the data is sealed with another key than the one given")
 	}
 	r.Position, r.Cut = st.Position, st.Cut
+	if err := laidOut(tx, st); err != nil {
+		r.find("file", "%s", fault.From(err).Public())
+	}
 	said, err := r.chain(ctx, tx.Bucket(journalBucket), st)
 	if err != nil {
 		return err
@@ -181,6 +195,9 @@ func (r *Report) objects(ctx context.Context, objects *bbolt.Bucket, tables []mo
 	known := byKind(tables)
 	var all []model.Object
 	err := objects.ForEachBucket(func(kind []byte) error {
+		if known[model.Kind(kind)] == nil {
+			r.find("bucket "+string(kind), "is of a kind this release does not know")
+		}
 		for id, v := range pairs(objects.Bucket(kind)) {
 			if err := ctx.Err(); err != nil {
 				return err

@@ -18,14 +18,20 @@
 // kahuna.db is a bbolt file with these buckets:
 //
 //	meta        "schema": the number of the file's schema, 8 bytes big endian
-//	            "state": position, epoch, node and the like, JSON (type state)
+//	            "state": position, epoch, node and the like, JSON (type state) with a sum (octets.Sum)
 //	objects     one bucket per kind: id -> seal.Value
 //	journal     index, 8 bytes big endian -> journal.Record
-//	migrations  schema reached, 8 bytes big endian -> name and time, JSON
+//	migrations  schema reached, 8 bytes big endian -> name and time, JSON with a sum (octets.Sum)
 //
 // It is created aside and renamed, because a bbolt file is not power-safe while it is initialised. No
 // bbolt transaction outlives a function: an open read transaction would keep the file from growing.
 // kahuna.pid names the process that has the file, for the message that somebody else gets.
+//
+// A byte that changed on the disk is noticed: values and texts carry a CRC-32C, records a hash, and all
+// that bbolt goes by is verified by package pages before bbolt opens the file. In particular a file with
+// one bad meta page is refused, from which bbolt would read the state before the last change. A record in
+// the middle of the journal is verified when it is read, and by Check. An older copy of the whole file is
+// sound in itself; only somebody else who knows how far the journal was can tell.
 //
 // # When writing fails
 //

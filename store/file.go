@@ -1,13 +1,16 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -15,6 +18,8 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/store/octets"
+	"kowabunga/store/pages"
 )
 
 // The names of the store's files in its folder.
@@ -44,6 +49,7 @@ type state struct {
 	Check   []byte    `json:"check"` // seal.Sealer.Check of the key the secrets are sealed with
 	Created time.Time `json:"created"`
 	Drill   bool      `json:"drill,omitempty"`
+	Schema  uint64    `json:"schema,omitempty"` // as under "schema": either tells when the other is damaged
 }
 
 // lockWait is how long to wait for another process to let go of the file.
@@ -53,16 +59,14 @@ const lockWait = time.Second
 // to wait for all readers; within this size none is needed. It costs no memory.
 const mapSize = 1 << 30
 
-// openFile opens the bbolt file. The list of free pages stays in the file: leaving it out saves a page
-// per commit, which could not be measured here, but has bbolt walk through the whole file when opening,
-// in a goroutine of its own whose panic on a damaged page would end the process without a word of ours.
+// errDamaged is the cause of the fault for a file whose pages are not sound.
+var errDamaged = errors.New("the file is damaged")
+
+// openFile opens the bbolt file once its pages are verified. The list of free pages stays in the file:
+// leaving it out saves a page per commit, which could not be measured here, but has bbolt walk through
+// the whole file when opening, in a goroutine of its own. Faults: NotFound, Unavailable, for a damaged
+// file with errDamaged.
 func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
-	// bbolt panics on some damaged files, in this goroutine.
-	defer func() {
-		if p := recover(); p != nil {
-			db, err = nil, fault.New(fault.Unavailable, "%s is damaged: %v; restore a backup", path, p)
-		}
-	}()
 	o := &bbolt.Options{
 		Timeout:      lockWait,
 		ReadOnly:     readOnly,
@@ -72,14 +76,26 @@ func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 			if name == path {
 				flag &^= os.O_CREATE
 			}
-			return os.OpenFile(name, flag, mode)
+			f, err := os.OpenFile(name, flag, mode)
+			if err != nil || name != path {
+				return f, err
+			}
+			if err := soundFile(f, readOnly); err != nil {
+				return nil, errors.Join(err, f.Close())
+			}
+			return f, nil
 		},
 	}
 	if strconv.IntSize == 64 {
 		o.InitialMmapSize = mapSize
 	}
-	db, err = bbolt.Open(path, 0o600, o)
+	err = guarded(func() (err error) {
+		db, err = bbolt.Open(path, 0o600, o)
+		return err
+	})
 	switch {
+	case errors.Is(err, errDamaged):
+		return nil, &fault.Error{Code: fault.Unavailable, Message: path + " is damaged; restore a backup", Err: err}
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fault.New(fault.Unavailable, "%s is in use by %s; stop it first", path, holder(filepath.Dir(path)))
 	case errors.Is(err, os.ErrNotExist):
@@ -89,6 +105,52 @@ func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 	}
 	db.AllocSize = 4 << 20 // the file grows by this much at a time, with an fsync of its own
 	return db, nil
+}
+
+// soundFile locks the file, as bbolt will do with the same handle, and verifies its pages.
+func soundFile(f *os.File, readOnly bool) error {
+	how := syscall.LOCK_EX
+	if readOnly {
+		how = syscall.LOCK_SH
+	}
+	for began := time.Now(); ; time.Sleep(lockWait / 20) {
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if err != syscall.EWOULDBLOCK {
+			return err
+		}
+		if time.Since(began) > lockWait {
+			return berrors.ErrTimeout
+		}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := pages.File(f, info.Size()); fault.Is(err, fault.Malformed) {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// soundTree verifies the pages that an open file has at this moment. The list of free ones was verified
+// when the file was opened, and is in memory since.
+func soundTree(db *bbolt.DB) error {
+	f, err := os.Open(db.Path())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return guarded(func() error {
+		return db.View(func(tx *bbolt.Tx) error {
+			size := uint64(db.Info().PageSize)
+			return pages.Tree(f, size, uint64(tx.Cursor().Bucket().Root()), uint64(tx.Size())/size)
+		})
+	})
 }
 
 // createFile makes an empty bbolt file and fills it in one transaction. It is not synced yet.
@@ -142,28 +204,55 @@ func holder(dir string) string {
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
+// summed is the first schema whose texts carry a sum.
+const summed = 3
+
 // schemaOf reads the number of the file's schema.
 func schemaOf(tx *bbolt.Tx) (uint64, error) {
 	meta := tx.Bucket(metaBucket)
 	if meta == nil || len(meta.Get(schemaKey)) != 8 {
-		return 0, fault.New(fault.Malformed, "the file is not a store of Kowabunga")
+		return 0, fault.New(fault.Malformed, "the file is not a store of Kowabunga, or it is damaged; restore a backup")
 	}
-	return binary.BigEndian.Uint64(meta.Get(schemaKey)), nil
+	n := binary.BigEndian.Uint64(meta.Get(schemaKey))
+	if s, err := readState(tx); err == nil && s.Schema != n {
+		return 0, fault.New(fault.Unavailable, "the file is damaged: it is of schema %d and of schema %d; restore a backup", n, s.Schema)
+	}
+	return n, nil
 }
 
+// readState reads what the file says about itself.
 func readState(tx *bbolt.Tx) (s state, err error) {
 	meta := tx.Bucket(metaBucket)
-	if meta == nil {
-		return s, fault.New(fault.Malformed, "the file is not a store of Kowabunga")
+	if meta == nil || len(meta.Get(schemaKey)) != 8 {
+		return s, fault.New(fault.Malformed, "the file is not a store of Kowabunga, or it is damaged; restore a backup")
 	}
-	if err := json.Unmarshal(meta.Get(stateKey), &s); err != nil {
-		return s, &fault.Error{Code: fault.Malformed, Op: "read the state of the file", Err: err}
+	text, plain := meta.Get(stateKey), bytes.HasPrefix(meta.Get(stateKey), []byte("{"))
+	if !plain {
+		text, err = octets.Verify(stateKey, text)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		return s, &fault.Error{Code: fault.Unavailable, Message: "what the file says about itself is damaged; restore a backup", Err: err}
+	}
+	if plain {
+		s.Schema = min(binary.BigEndian.Uint64(meta.Get(schemaKey)), summed-1)
 	}
 	return s, nil
 }
 
 func writeState(tx *bbolt.Tx, s *state) error {
-	text, err := json.Marshal(s)
+	if s.Schema >= summed {
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(metaBucket).Put(stateKey, octets.Sum(stateKey, text))
+	}
+	old := *s
+	old.Schema = 0 // those schemas did not have it
+	text, err := json.Marshal(&old)
 	if err != nil {
 		return err
 	}
@@ -185,5 +274,6 @@ func layOut(tx *bbolt.Tx, schema uint64, s *state, tables []model.Table) error {
 	if err := tx.Bucket(metaBucket).Put(schemaKey, number(schema)); err != nil {
 		return err
 	}
+	s.Schema = schema
 	return writeState(tx, s)
 }

@@ -12,13 +12,14 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/store/failpoint"
+	"kowabunga/store/octets"
 	"kowabunga/store/seal"
 )
 
 // schema is the number of the form in which this release keeps its file. Whoever changes that form, or
 // the meaning of what is stored, adds one, a migration, and a data directory of the old form to
 // testdata/upgrade.
-const schema = 2
+const schema = 3
 
 // migration leads from the schema before to the schema it names, in one transaction.
 type migration struct {
@@ -29,6 +30,7 @@ type migration struct {
 
 var migrations = []migration{
 	{2, "a bucket for each kind, and the size of the journal", bucketPerKind},
+	{3, "sums over what the file says about itself", sumTexts},
 }
 
 var migrateStep = failpoint.Register("store.migrate.before-step")
@@ -87,7 +89,15 @@ func steps(db *bbolt.DB, have uint64, opts Options, sealer *seal.Sealer) error {
 				if err != nil {
 					return err
 				}
-				return errors.Join(done.Put(number(m.to), text), tx.Bucket(metaBucket).Put(schemaKey, number(m.to)))
+				if m.to >= summed {
+					text = octets.Sum(number(m.to), text)
+				}
+				st, err := readState(tx)
+				if err != nil {
+					return err
+				}
+				st.Schema = m.to
+				return errors.Join(done.Put(number(m.to), text), tx.Bucket(metaBucket).Put(schemaKey, number(m.to)), writeState(tx, &st))
 			})
 		})
 		if err != nil {
@@ -142,4 +152,23 @@ func bucketPerKind(tx *bbolt.Tx, _ *seal.Sealer) error {
 		st.Bytes += int64(len(k) + len(v))
 	}
 	return writeState(tx, &st)
+}
+
+// sumTexts leads from schema 2, whose texts in the buckets meta and migrations could change without
+// anybody noticing, to schema 3. The state gets its sum with the new number of the schema.
+func sumTexts(tx *bbolt.Tx, _ *seal.Sealer) error {
+	done, err := tx.CreateBucketIfNotExists(migrationsBucket)
+	if err != nil {
+		return err
+	}
+	plain := map[string][]byte{}
+	for k, v := range pairs(done) {
+		plain[string(k)] = bytes.Clone(v)
+	}
+	for k, v := range plain {
+		if err := done.Put([]byte(k), octets.Sum([]byte(k), v)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

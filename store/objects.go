@@ -24,7 +24,7 @@ func readObjects(tx *bbolt.Tx, tables map[model.Kind]*model.Table, sealer *seal.
 			if k, _ := b.Cursor().First(); k == nil {
 				return nil
 			}
-			return fault.New(fault.Conflict, "the data has objects of kind %q, which this release does not know; run a newer one", kind)
+			return fault.New(fault.Conflict, "the data has objects of kind %q, which this release does not know; run a newer one, and if none wrote it, the file is damaged: restore a backup", kind)
 		}
 		return b.ForEach(func(id, value []byte) error {
 			o, err := sealer.Decode(t, value)

@@ -139,7 +139,7 @@ func open(opts Options) (*Store, error) {
 	}
 	if err := s.begin(path); err != nil {
 		_ = os.Remove(pid)
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(named(path, err), db.Close())
 	}
 	go s.commits()
 	return s, nil
@@ -179,7 +179,7 @@ func (s *Store) load() (err error) {
 			if !s.sealer.Same(s.state.Check) {
 				return fault.New(fault.Denied, "the data is sealed with another key than the one given")
 			}
-			if err := ends(tx, s.state); err != nil {
+			if err := laidOut(tx, s.state); err != nil {
 				return err
 			}
 			all, err := readObjects(tx, s.tables, s.sealer)

@@ -172,7 +172,7 @@ func schemaIn(t *testing.T, raw []byte) (n uint64) {
 
 func TestNewerDataIsRefused(t *testing.T) {
 	opts := spoiled(t, func(tx *bbolt.Tx, _ *seal.Sealer) error {
-		return tx.Bucket(metaBucket).Put(schemaKey, number(schema+1))
+		return errors.Join(tx.Bucket(metaBucket).Put(schemaKey, number(schema+1)), editState(tx, func(s *state) { s.Schema++ }))
 	})
 	path := filepath.Join(opts.Dir, fileName)
 	before, _ := os.ReadFile(path)

@@ -5,6 +5,7 @@ package octets
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"math/bits"
 
 	"kowabunga/core/fault"
@@ -18,6 +19,35 @@ func Append[B ~string | ~[]byte](to []byte, field B) []byte {
 
 // Number adds an unsigned number.
 func Number(to []byte, n uint64) []byte { return binary.AppendUvarint(to, n) }
+
+const summed = 1
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Sum is a text with a sum over it and the name it is kept under:
+//
+//	1 byte   format, 1
+//	4 bytes  CRC-32C (Castagnoli, RFC 3720) of name and text, big endian
+//	the text
+//
+// A CRC notices every change of up to four bytes in a row.
+func Sum(name, text []byte) []byte {
+	b := make([]byte, 1, 5+len(text))
+	b[0] = summed
+	b = binary.BigEndian.AppendUint32(b, crc32.Update(crc32.Checksum(name, castagnoli), castagnoli, text))
+	return append(b, text...)
+}
+
+// Verify is the text of what Sum made under this name; it shares the memory of b. Fault: Malformed.
+func Verify(name, b []byte) ([]byte, error) {
+	if len(b) < 5 || b[0] != summed {
+		return nil, fault.New(fault.Malformed, "%q is cut off or of a form this release does not know", name)
+	}
+	if crc32.Update(crc32.Checksum(name, castagnoli), castagnoli, b[5:]) != binary.BigEndian.Uint32(b[1:]) {
+		return nil, fault.New(fault.Malformed, "%q is damaged: its sum is wrong", name)
+	}
+	return b[5:], nil
+}
 
 // Reader takes fields off the front of some bytes. After the first failure it returns zeroes, and Err
 // tells what was wrong, so that callers check once.
