@@ -60,18 +60,18 @@ func flippable(t *testing.T) (opts Options, file []byte, want string) {
 	return opts, file, everything(t, s)
 }
 
-// picked takes one pattern each for what bbolt goes by, the meta pages and the heads and elements of all
-// others, and some for the rest.
+// picked takes one pattern each for the meta pages, for some of the heads and elements of all others, and
+// for a few of the rest.
 func picked(file []byte, at, pattern int) bool {
 	page, n := at/os.Getpagesize()*os.Getpagesize(), at%os.Getpagesize()
-	structure := 16 + 64
-	if page > os.Getpagesize() {
-		structure = 16 + 16*int(file[page+10])
+	every := 997
+	switch {
+	case page <= os.Getpagesize() && n < 16+64:
+		every = 1
+	case page > os.Getpagesize() && n < 16+16*int(file[page+10]):
+		every = 17
 	}
-	if n < structure {
-		return at%17 == 0 && at/17%len(patterns) == pattern
-	}
-	return at%997 == 0 && at/997%len(patterns) == pattern
+	return at%every == 0 && at/every%len(patterns) == pattern
 }
 
 // everything is all that can be read from a store: state, records but the last, which this opening

@@ -56,3 +56,25 @@ func TestReaderRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A text with a sum is the one that was written, under the name it was written under, or refused.
+func TestSums(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name, text := rapid.SliceOf(rapid.Byte()).Draw(t, "name"), rapid.SliceOf(rapid.Byte()).Draw(t, "text")
+		b := Sum(name, text)
+		if got, err := Verify(name, b); err != nil || !bytes.Equal(got, text) {
+			t.Fatalf("%x, %v", got, err)
+		}
+		if _, err := Verify(append(bytes.Clone(name), 1), b); err == nil {
+			t.Fatal("a text is taken for that of another name")
+		}
+		at := rapid.IntRange(0, len(b)-1).Draw(t, "at")
+		if _, err := Verify(name, b[:at]); err == nil {
+			t.Fatal("a text that is cut off is taken")
+		}
+		b[at] ^= rapid.ByteRange(1, 255).Draw(t, "by")
+		if _, err := Verify(name, b); err == nil {
+			t.Fatal("a damaged text is taken")
+		}
+	})
+}
