@@ -8,8 +8,8 @@ import "encoding/json"
 //
 // The agent keeps one session to each Kahuna it knows, whatever epoch that has. It obeys the highest epoch
 // announced to it as won: calls of any other are answered Fenced, notifications of any other are ignored,
-// and what it has to say goes to the node of that epoch. The methods below but MethodSettled and
-// MethodKahunas are for every Kahuna. Their params and results are the messages of package core/lease as
+// and what it has to say goes to the node of that epoch. The methods below but MethodKahunas are
+// for every Kahuna. Their params and results are the messages of package core/lease as
 // JSON, without an Envelope. A failure to keep what must survive is an Unavailable, and no answer.
 const FeatureLease = "lease"
 
@@ -21,7 +21,6 @@ const (
 	MethodRenew    = "lease.renew"    // lease.Renew -> lease.RenewReply
 	MethodAnnounce = "lease.announce" // lease.Announce -> Announced, or a fault: see below
 
-	MethodSettled = "step.settled"  // notification Settled: the outcomes are recorded and published
 	MethodKahunas = "agent.kahunas" // notification KahunaList: the Kahunas that there are now
 )
 
@@ -51,7 +50,6 @@ type Announced struct {
 	Epoch       Epoch             `json:"epoch"`
 	Identity    string            `json:"identity"`
 	Stuck       []StuckCall       `json:"stuck,omitempty"`       // could not be ended; EventEnded tells when one did
-	Open        []string          `json:"open,omitempty"`        // request ids in the ledger, not settled
 	Generations map[string]uint64 `json:"generations,omitempty"` // as in Hello
 	Epochs      map[string]Epoch  `json:"epochs,omitempty"`
 	Inventory   json.RawMessage   `json:"inventory,omitempty"` // result of MethodInventory, of agents that have it
@@ -66,14 +64,3 @@ type StuckCall struct {
 
 // EventEnded tells that work ended that an Announced had named; its subject is the request id.
 const EventEnded = "ended"
-
-// Settled tells an agent that nothing will be asked under these request ids any more.
-type Settled struct {
-	Epoch    Epoch    `json:"epoch"`
-	Requests []string `json:"requests"`
-}
-
-// FieldOutcome is the field of the Conflict with which an agent answers a call with Envelope.Step under
-// the request id of a step that it began before it was restarted: the outcome is unknown. A probe decides,
-// and another attempt has another request id.
-const FieldOutcome = "outcome"

@@ -81,7 +81,6 @@ type Envelope struct {
 	Request  string          `json:"request,omitempty"`    // idempotency id: operation/step/direction/attempt
 	Trace    string          `json:"trace,omitempty"`      // request id of the API call this serves, for logs
 	Deadline int64           `json:"deadlineMs,omitempty"` // milliseconds the caller is ready to wait; 0 = no limit
-	Step     bool            `json:"step,omitempty"`       // a step: on disk at the agent before and after its effect, until MethodSettled
 	Args     json.RawMessage `json:"args,omitempty"`
 }
 

@@ -153,7 +153,7 @@ func (n *Replica) eligible() bool {
 	for _, reply := range c.replies {
 		if n.lost(reply.Known) {
 			n.giveUpAttempt("the log lacks records that a voter knows it had")
-			n.renameLog("the log lacks records that a voter knows it had")
+			n.renameLog("the log lacks records that a voter knows it had", nil)
 			return false
 		}
 	}
@@ -386,8 +386,7 @@ func (n *Replica) chosen() {
 
 func (n *Replica) tickCandidature() {
 	c := n.cand
-	switch {
-	case c.step == promising && c.enough > 0 && n.now >= c.enough:
+	if c.step == promising && c.enough > 0 && n.now >= c.enough {
 		n.counted()
 		if n.cand != c || c.step != promising {
 			return

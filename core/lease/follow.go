@@ -1,5 +1,7 @@
 package lease
 
+import "strconv"
+
 // entries takes what the primary ships, or, for a candidate, what the other node has more.
 func (n *Replica) entries(from Address, m Entries) {
 	if c := n.cand; c != nil && c.step == fetching && m.Epoch == c.epoch && from.Node == c.other(n) {
@@ -13,7 +15,7 @@ func (n *Replica) entries(from Address, m Entries) {
 	}
 	n.heard(from.Node, m.Epoch)
 	if m.HadLog == n.d.Log && !n.holds(m.Had) {
-		n.renameLog("the log lacks records that the primary knows it had")
+		n.renameLog("the log lacks records that the primary knows it had", nil)
 		return
 	}
 	reply := EntriesReply{Epoch: m.Epoch, N: m.N, Log: n.d.Log}
@@ -98,24 +100,16 @@ func (n *Replica) places() []Position {
 	}
 }
 
-// cut gives up what lies past a position: first the log gets another id, on disk, then the tail goes
-// into a fork file.
+// cut gives up what lies past a position, which goes into a fork file.
 func (n *Replica) cut(to Position) {
 	n.note("log parts", "from the primary's after record %d; the rest is kept as a fork", to.Index)
-	n.renameLog("records past " + itoa(to.Index) + " are discarded")
-	n.start(func(token uint64) Effect { return CutTail{Token: token, To: to} }, func(bool) {})
-	n.saveBefore()
+	n.discard("records past "+strconv.FormatUint(to.Index, 10)+" are discarded", func(token uint64) Effect { return CutTail{Token: token, To: to} }, func(bool) {})
 }
 
-// saveBefore puts the effects of a renaming in order: the last one, which discards, must come after the
-// Save is durable.
-func (n *Replica) saveBefore() {
-	if n.cfg.Flaws.Has(FlawKeepLogID) {
-		return
-	}
-	discard := n.out[len(n.out)-1]
-	n.out = n.out[:len(n.out)-1]
-	n.saves[len(n.saves)-1] = func() { n.do(discard) }
+// discard has the log give up records: only once it has another id, on disk.
+func (n *Replica) discard(why string, make func(token uint64) Effect, then func(ok bool)) {
+	e := n.plan(make, then)
+	n.renameLog(why, func() { n.do(e) })
 }
 
 // snapshotArrived installs a snapshot of the primary, after the log got another id.
@@ -127,19 +121,10 @@ func (n *Replica) snapshotArrived(e SnapshotArrived) {
 		return // caught up meanwhile
 	}
 	n.heard(e.From, e.Epoch)
-	n.renameLog("a snapshot replaces it")
-	n.start(func(token uint64) Effect { return Install{Token: token} }, func(ok bool) {
+	n.discard("a snapshot replaces it", func(token uint64) Effect { return Install{Token: token} }, func(ok bool) {
 		if ok {
 			n.published = Position{}
 			n.publish(e.End.Index)
 		}
 	})
-	n.saveBefore()
-}
-
-func itoa(i uint64) string {
-	if i < 10 {
-		return string(rune('0' + i))
-	}
-	return itoa(i/10) + string(rune('0'+i%10))
 }

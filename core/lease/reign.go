@@ -26,10 +26,9 @@ type reign struct {
 	renewAt  time.Duration
 	syncing  uint64 // token of the Fsync under way, 0 when there is none
 
-	handing  *handing
-	witness  []Witness // wanted next, nil when nothing is
-	outbid   bool      // a voter promised a higher epoch
-	refusals int
+	handing *handing
+	witness []Witness // wanted next, nil when nothing is
+	outbid  bool      // a voter promised a higher epoch
 }
 
 // rule begins to be a primary, not yet with the right to act.

@@ -83,7 +83,7 @@ func New(cfg Config, d Durable, now time.Duration) *Replica {
 		n.electAt = now
 	}
 	if n.lost(state.Known) || state.Record.InSync(d.Log) && !n.holds(state.Record.Base) {
-		n.renameLog("the log lacks records that it is known to have had")
+		n.renameLog("the log lacks records that it is known to have had", nil)
 	}
 	if cfg.Flaws.Has(FlawContinueEpoch) && last && state.Promised.Epoch == state.Record.Epoch && !d.Restored {
 		n.rule(state.Record.Epoch, state.Record)
@@ -243,10 +243,13 @@ func (n *Replica) save(then func()) {
 }
 
 // start has the log do something; then is told whether it did.
-func (n *Replica) start(make func(token uint64) Effect, then func(ok bool)) {
+func (n *Replica) start(make func(token uint64) Effect, then func(ok bool)) { n.do(n.plan(make, then)) }
+
+// plan keeps the log busy with what is yet to be done.
+func (n *Replica) plan(make func(token uint64) Effect, then func(ok bool)) Effect {
 	n.token++
 	n.task = &task{n.token, then}
-	n.do(make(n.token))
+	return make(n.token)
 }
 
 // settle goes on with what waited for the log to be at rest.
@@ -278,15 +281,19 @@ func (n *Replica) holds(p Position) bool {
 
 func (n *Replica) lost(known []Known) bool { return Lacks(known, n.d.Log, n.holds) }
 
-// renameLog draws a new log id: the log is not any more what others believe it to be.
-func (n *Replica) renameLog(why string) {
+// renameLog draws a new log id, because the log is not any more what others believe it to be, and goes on
+// with then, which may be nil, once that is on disk.
+func (n *Replica) renameLog(why string, then func()) {
 	if n.cfg.Flaws.Has(FlawKeepLogID) {
+		if then != nil {
+			then()
+		}
 		return
 	}
 	n.d.Log = n.cfg.NewLogID()
 	n.d.Sole = false
 	n.note("log renamed", "%s", why)
-	n.save(nil)
+	n.save(then)
 }
 
 // publish shows everything up to an index.

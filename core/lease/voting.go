@@ -115,7 +115,7 @@ func (n *Replica) askedRenew(from Address, m Renew) {
 	}
 	n.heard(from.Node, e)
 	if Lacks([]Known{m.Published}, n.d.Log, n.holds) {
-		n.renameLog("the log lacks records that the primary knows it had")
+		n.renameLog("the log lacks records that the primary knows it had", nil)
 	}
 	if !changed {
 		n.send(from, reply)
