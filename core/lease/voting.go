@@ -45,7 +45,7 @@ func (n *Replica) askedPromise(from Address, m Promise) {
 	e := m.Certificate.Epoch
 	reply := PromiseReply{Epoch: e}
 	switch {
-	case !n.valid(m.Certificate, nil):
+	case !n.proves(from, m.Certificate, nil):
 		reply.Why = "the certificate is not of a node that is known here"
 	default:
 		reply.Why, _ = n.voter.Promise(n.now, m.Certificate, n.Acting())
@@ -79,7 +79,7 @@ func (n *Replica) askedAccept(from Address, m Accept) {
 		holds = n.holds
 	}
 	changed := false
-	if !n.valid(m.Proof, r) {
+	if !n.proves(from, m.Proof, r) {
 		reply.Why = "the certificate is not of a node that is known here"
 	} else {
 		reply.Why, changed = n.voter.Accept(r, m.Proof, holds)
@@ -103,7 +103,7 @@ func (n *Replica) askedAccept(from Address, m Accept) {
 
 func (n *Replica) askedRenew(from Address, m Renew) {
 	e := m.Proof.Epoch
-	if from.Node != NodeID(e.Node) || !n.valid(m.Proof, nil) {
+	if !n.proves(from, m.Proof, nil) {
 		return
 	}
 	ok, changed := n.voter.Renew(n.now, m)
@@ -122,6 +122,12 @@ func (n *Replica) askedRenew(from Address, m Renew) {
 		return
 	}
 	n.save(func() { n.send(from, reply) })
+}
+
+// proves tells whether a message is of the node that asks for promises of the epoch: an agent that repeats
+// a node's certificate is not listened to.
+func (n *Replica) proves(from Address, c Certificate, r *Record) bool {
+	return c.Kind == Promised && from.Node == NodeID(c.Epoch.Node) && n.valid(c, r)
 }
 
 // heard notes that a primary lives.
