@@ -18,6 +18,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/store/durable"
 	"kowabunga/store/octets"
 	"kowabunga/store/pages"
 )
@@ -182,15 +183,7 @@ func install(aside, path string) error {
 	if err := os.Rename(aside, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // holder names the process that has the file of this folder, as well as can be known.

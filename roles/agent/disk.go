@@ -11,6 +11,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/store/durable"
 	"kowabunga/store/failpoint"
 )
 
@@ -105,7 +106,7 @@ func (d *directory) put(file string, data []byte) error {
 		err = fpKept.Hit()
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	return fault.Wrap(err, fault.Unavailable, "write "+path)
 }
@@ -115,11 +116,3 @@ var (
 	fpKeep = failpoint.Register("agent.keep.before")
 	fpKept = failpoint.Register("agent.keep.after")
 )
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}

@@ -31,6 +31,24 @@ func (o *readFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.identities.File, "identity-file", "", "file with an age identity that opens encrypted backups")
 }
 
+// bindTarget adds the flag that names the target.
+func (o *readFlags) bindTarget(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.from, "from", "", "target: a directory, or s3://BUCKET/PREFIX; backup.target when empty")
+	o.bind(cmd)
+}
+
+// look opens the target that the flags name, or else the configuration.
+func (o *readFlags) look(cmd *cobra.Command, c *Config, s *config.Set) (*reading, error) {
+	if err := load(cmd, c, s, false); err != nil {
+		return nil, err
+	}
+	place, err := c.placeOr(o.from)
+	if err != nil {
+		return nil, err
+	}
+	return o.open(cmd.Context(), place, c.sealingKey())
+}
+
 // reading is a target with what is known to read it.
 type reading struct {
 	target     backups.Target
@@ -150,14 +168,7 @@ func backupListCommand() *cobra.Command {
 are, when they were verified last. Nothing but their manifests is read.`,
 		Example: "  kowabunga kahuna backup list\n  kowabunga kahuna backup list --from /backup -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := load(cmd, &c, s, false); err != nil {
-				return err
-			}
-			place, err := c.placeOr(o.from)
-			if err != nil {
-				return err
-			}
-			r, err := o.open(cmd.Context(), place, c.sealingKey())
+			r, err := o.look(cmd, &c, s)
 			if err != nil {
 				return err
 			}
@@ -176,8 +187,7 @@ are, when they were verified last. Nothing but their manifests is read.`,
 			return t.Table(table)
 		}}
 	s.Bind(cmd)
-	cmd.Flags().StringVar(&o.from, "from", "", "target: a directory, or s3://BUCKET/PREFIX; backup.target when empty")
-	o.bind(cmd)
+	o.bindTarget(cmd)
 	form = term.OutputFlag(cmd)
 	return cmd
 }
@@ -193,22 +203,14 @@ each chain into a scratch file below TMPDIR. Encrypted chains are restored with 
 one their checksums are verified. What is wrong is named with its object; nothing is repaired.`,
 		Example: "  kowabunga kahuna backup verify --identity-file ./backup.identity",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := load(cmd, &c, s, false); err != nil {
-				return err
-			}
-			place, err := c.placeOr(o.from)
-			if err != nil {
-				return err
-			}
-			r, err := o.open(cmd.Context(), place, c.sealingKey())
+			r, err := o.look(cmd, &c, s)
 			if err != nil {
 				return err
 			}
 			return verifyBackups(cmd, r, form)
 		}}
 	s.Bind(cmd)
-	cmd.Flags().StringVar(&o.from, "from", "", "target: a directory, or s3://BUCKET/PREFIX; backup.target when empty")
-	o.bind(cmd)
+	o.bindTarget(cmd)
 	form = term.OutputFlag(cmd)
 	return cmd
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"kowabunga/core/catalogue"
@@ -17,6 +16,7 @@ import (
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/identity"
 	"kowabunga/store"
+	"kowabunga/store/durable"
 )
 
 // tables is everything a Kahuna keeps.
@@ -93,23 +93,7 @@ func keep(path string, draw func() string) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(draw() + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(part, path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Write(path, []byte(draw()+"\n"), 0o600)
 }
 
 // readSecret reads a secret file of ours.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"kowabunga/roles/agent/link"
 	"kowabunga/roles/config"
 	"kowabunga/roles/term"
+	"kowabunga/store/durable"
 )
 
 func joinCommand() *cobra.Command {
@@ -125,28 +125,14 @@ func (o *options) write(set *config.Set, dir, file, key string, values map[strin
 	if o.CAFile != "" {
 		ca, err := os.ReadFile(o.CAFile)
 		if err == nil {
-			err = replace(filepath.Join(dir, "ca.pem"), ca)
+			err = durable.Write(filepath.Join(dir, "ca.pem"), ca, 0o600)
 		}
 		if err != nil {
 			return fault.Wrap(err, fault.Unavailable, "join")
 		}
 	}
-	if err := replace(filepath.Join(dir, "key"), []byte(strings.TrimSpace(key)+"\n")); err != nil {
+	if err := durable.Write(filepath.Join(dir, "key"), []byte(strings.TrimSpace(key)+"\n"), 0o600); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "join")
 	}
 	return set.WriteFile(file, values)
-}
-
-// replace writes a private file whole.
-func replace(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

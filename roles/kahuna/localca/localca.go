@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"kowabunga/core/fault"
+	"kowabunga/store/durable"
 )
 
 // How long certificates are valid. 397 days is what browsers take at most (CA/Browser Forum Baseline
@@ -107,16 +108,7 @@ func (a *Authority) create() error {
 }
 
 func write(path, kind string, der []byte, mode os.FileMode) error {
-	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: der})
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(part, path)
+	return durable.Write(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
 }
 
 func serial() *big.Int {

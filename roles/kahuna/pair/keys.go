@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/roles/agent/link"
+	"kowabunga/store/durable"
 )
 
 // NewNodeKey draws the seed of a node's key (Ed25519) as its file holds it.
@@ -89,7 +90,7 @@ func (k Key) Text() string {
 
 // Write puts the key in its file, which its owner alone can read.
 func (k Key) Write(path string) error {
-	return fault.Wrap(writeFile(path, []byte(k.Text())), fault.Unavailable, "write the pair key")
+	return fault.Wrap(durable.Write(path, []byte(k.Text()), 0o600), fault.Unavailable, "write the pair key")
 }
 
 // Roots are the authorities that the other node's certificate is checked against: those of the system,

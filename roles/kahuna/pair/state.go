@@ -12,6 +12,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/store/durable"
 )
 
 // voterFile is the name of the file, below the data directory, that holds lease.Durable. It is in no
@@ -69,26 +70,5 @@ func SaveState(dir string, d lease.Durable) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, voterFile), append(raw, '\n'))
-}
-
-// writeFile writes a file of ours aside, and puts it in its place once it is on disk.
-func writeFile(path string, content []byte) error {
-	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(part, path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Write(filepath.Join(dir, voterFile), append(raw, '\n'), 0o600)
 }

@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/store/durable"
 )
 
 // record is what this host keeps of a machine, in StateDir/machines/ID.json.
@@ -144,7 +145,7 @@ func (b *book) replace(path string, text []byte) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(b.dir)
+	return durable.SyncDir(b.dir)
 }
 
 func (b *book) remove(id string) error {
@@ -161,14 +162,5 @@ func (b *book) remove(id string) error {
 		return err
 	}
 	delete(b.records, id)
-	return fault.Wrap(syncDir(b.dir), fault.Internal, "forget machine "+id)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return fault.Wrap(durable.SyncDir(b.dir), fault.Internal, "forget machine "+id)
 }

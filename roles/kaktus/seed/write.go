@@ -12,6 +12,7 @@ import (
 
 	"kowabunga/core/cloudinit"
 	"kowabunga/core/fault"
+	"kowabunga/store/durable"
 	"kowabunga/store/failpoint"
 )
 
@@ -51,7 +52,7 @@ func Write(path, work string, docs cloudinit.Documents) (err error) {
 	if err := fpSeedMade.Hit(); err != nil {
 		return err
 	}
-	return fault.Wrap(syncDir(filepath.Dir(path)), fault.Internal, op)
+	return fault.Wrap(durable.SyncDir(filepath.Dir(path)), fault.Internal, op)
 }
 
 func build(iso, tree string, docs cloudinit.Documents) error {
@@ -157,13 +158,4 @@ func stamp(record []byte) {
 		}
 		use += length
 	}
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
