@@ -48,6 +48,7 @@ func (r *running) hand(agentID model.ID, methods agent.Methods, pools func(agent
 	if status := r.ask("PATCH", "/api/v2/agent/"+string(agentID)+"/token", "", &o); status != 200 {
 		r.t.Fatal(status)
 	}
+	r.until("the session with the old key is over", func() bool { return !r.s.fleet.Live().Online(string(agentID)) })
 	gone := make(chan error, 16)
 	connected := make(chan struct{}, 16)
 	a, err := agent.New(agent.Config{URL: r.url, ID: string(agentID), Kind: agentproto.Kaktus, Key: func() (string, error) { return o.Key, nil },
@@ -73,7 +74,6 @@ func TestStoppingLeavesAgentsAtWork(t *testing.T) {
 	region, _, agentID, host := r.host("eu")
 	r.topology(region, "", agentID)
 	_ = host
-	r.s.fleet.Disconnect(string(agentID))
 	working, release := make(chan context.Context, 16), make(chan struct{})
 	gone := r.hand(agentID, agent.Methods{agentproto.MethodVolumeCreate: {Handle: func(ctx context.Context, _ *agent.Call) (any, error) {
 		working <- ctx

@@ -50,7 +50,6 @@ func TestScreenOfAMachine(t *testing.T) {
 		t.Errorf("of a machine that is off: %d", status)
 	}
 	// An agent of an earlier release has no such method.
-	r.s.fleet.Disconnect(string(agentID))
 	r.hand(agentID, agent.Methods{agentproto.MethodMachineState: {Handle: func(context.Context, *agent.Call) (any, error) { return agentproto.MachineStatus{}, nil }}}, nil)
 	var refusal struct{ Reason string }
 	if status := r.ask("GET", path+"/connect", "", &refusal); status != 503 || !strings.Contains(refusal.Reason, agentproto.MethodMachineConnect) {

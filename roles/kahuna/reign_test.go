@@ -62,7 +62,6 @@ func TestStepGoesOnWhileNobodyCommands(t *testing.T) {
 	r := start(t, t.TempDir())
 	region, _, agentID, _ := r.host("eu")
 	_ = region
-	r.s.fleet.Disconnect(string(agentID))
 	working, release, calledOff := make(chan struct{}, 4), make(chan struct{}), make(chan struct{}, 4)
 	r.hand(agentID, agent.Methods{agentproto.MethodMachineState: {Handle: func(ctx context.Context, _ *agent.Call) (any, error) {
 		working <- struct{}{}
