@@ -16,6 +16,7 @@ import (
 	"kowabunga/roles/kahuna/backups"
 	"kowabunga/roles/term"
 	"kowabunga/store"
+	"kowabunga/store/durable"
 )
 
 // backupFlags say where a backup goes and where keys are; never the keys themselves.
@@ -81,17 +82,7 @@ func backup(cmd *cobra.Command, c *Config, flags backupFlags, path string) error
 		}
 		return fault.New(fault.Conflict, "%s exists already and is left as it is", path)
 	}
-	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "write the backup")
-	}
-	err = writeBackup(cmd, c, o, f)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(part, path)
-	}
-	if err != nil {
-		_ = os.Remove(part)
+	if err := durable.Fill(path, 0o600, func(w io.Writer) error { return writeBackup(cmd, c, o, w) }); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "write the backup")
 	}
 	inside := "is NOT inside: without " + c.sealingKey() + " the secrets in it are lost, keep that file elsewhere"

@@ -45,7 +45,7 @@ func (b *Backup) check() error {
 	if b.Target == "" {
 		return nil
 	}
-	p := b.place()
+	p := b.at(b.Target)
 	if !p.Remote() && !filepath.IsAbs(p.Target) {
 		return fault.Bad("backup.target", "%q is neither the absolute path of a directory nor s3://BUCKET/PREFIX", p.Target)
 	}
@@ -53,7 +53,7 @@ func (b *Backup) check() error {
 }
 
 // place is where backups go by themselves.
-func (b *Backup) place() backups.Place { return b.at(b.Target) }
+func (b *Backup) place() (backups.Place, error) { return b.at(b.Target).Absolute() }
 
 // at is a target that is reached as configured.
 func (b *Backup) at(target string) backups.Place { return backups.Place{Target: target, S3: b.S3} }

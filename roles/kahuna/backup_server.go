@@ -39,7 +39,11 @@ func (s *Server) scheduleBackups() error {
 	if err != nil {
 		return err
 	}
-	c, err := s.cfg.backups(s.cfg.Backup.place(), s.cfg.Backup.Recipients)
+	place, err := s.cfg.Backup.place()
+	if err != nil {
+		return err
+	}
+	c, err := s.cfg.backups(place, s.cfg.Backup.Recipients)
 	if err != nil {
 		return err
 	}
@@ -55,8 +59,8 @@ func (s *Server) scheduleBackups() error {
 // everything stays.
 func (c *Config) backups(p backups.Place, recipients []string) (backups.Config, error) {
 	out := backups.Config{Tables: tables(), Place: p, Recipients: recipients, Every: c.Backup.Every, FullEvery: c.Backup.FullEvery, Scratch: c.scratch()}
-	var err error
-	if p == c.Backup.place() {
+	scheduled, err := c.Backup.place()
+	if err == nil && p == scheduled {
 		out.Keep, err = backups.ParseKeep(c.Backup.Keep)
 	}
 	return out, err

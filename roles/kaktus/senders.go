@@ -3,6 +3,7 @@ package kaktus
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -63,6 +64,9 @@ func (k *kaktus) protect() []string {
 	return problems
 }
 
+// nobodys is the addresses of a card that may send under none.
+var nobodys = []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 32)}
+
 // sender puts together what a card may send. What cannot be read is left out.
 func sender(c compute.Card, more agentproto.Card) (guard.Card, error) {
 	card := guard.Card{Tap: c.Tap, Router: more.Router}
@@ -85,6 +89,9 @@ func sender(c compute.Card, more agentproto.Card) (guard.Card, error) {
 			continue
 		}
 		card.Addresses = append(card.Addresses, p)
+	}
+	if len(card.Addresses) == 0 {
+		card.Addresses = nobodys // what cannot be read allows nothing
 	}
 	return card, failed
 }

@@ -1,7 +1,9 @@
 package backups
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -214,5 +216,55 @@ func TestChoose(t *testing.T) {
 	}
 	if strings.Contains(Family(key), "010203") {
 		t.Error("the family shows the key")
+	}
+}
+
+// forgetful is a storage that once does not find what it has just listed.
+type forgetful struct {
+	Target
+	lost bool
+}
+
+func (f *forgetful) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+	if !f.lost && strings.Contains(name, "manifest") {
+		f.lost = true
+		return nil, fault.New(fault.NotFound, "%s is not there", name)
+	}
+	return f.Target.Get(ctx, name)
+}
+
+// A manifest that is not found for a moment makes no leftover of its chain.
+func TestForgetfulStorageLosesNoChain(t *testing.T) {
+	w := begin(t, Place{Target: t.TempDir()})
+	w.take(false)
+	w.restart()
+	before := objects(t, w.target())
+	to := &forgetful{Target: w.target()}
+	if removed := w.b.tidy(t.Context(), to); !to.lost || len(removed) > 0 || !reflect.DeepEqual(objects(t, w.target()), before) {
+		t.Errorf("removed %v; left %v of %v", removed, objects(t, w.target()), before)
+	}
+}
+
+// A backup that is called off is no failure of backups.
+func TestCalledOffIsNoFailure(t *testing.T) {
+	w := begin(t, Place{Target: t.TempDir()})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.b.Take(ctx, true); err == nil {
+		t.Fatal("a backup was made after it was called off")
+	}
+	if s := w.b.Status(); s.Failed != "" || s.Retries != 0 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// The configuration and a command name the same place, however they spell it.
+func TestOnePlaceHasOneSpelling(t *testing.T) {
+	for _, same := range [][2]string{{"/backup", "/backup/"}, {"/backup", "/a/../backup"}, {"s3://b/x", "s3://b/x/"}} {
+		a, err := Place{Target: same[0]}.Absolute()
+		b, other := Place{Target: same[1]}.Absolute()
+		if err != nil || other != nil || a != b {
+			t.Errorf("%v: %v %v, %v %v", same, a, b, err, other)
+		}
 	}
 }

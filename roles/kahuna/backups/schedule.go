@@ -2,6 +2,7 @@ package backups
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -102,6 +103,8 @@ func (b *Backups) due() time.Duration {
 // recall looks up when the last backup was made, so that one that restarts often does not fill the target
 // with chains.
 func (b *Backups) recall(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, firstRetry) // a storage that stalls must not hold up the first backup
+	defer cancel()
 	t, err := b.Place.Open()
 	if err == nil {
 		var chains []*Chain
@@ -120,7 +123,7 @@ func (b *Backups) recall(ctx context.Context) {
 			return
 		}
 	}
-	if ctx.Err() == nil {
+	if !errors.Is(ctx.Err(), context.Canceled) {
 		b.Log.Warn("it is not known when the last backup was made; one is made now", "target", b.Place.shown(), "error", fault.From(err).Public())
 	}
 }

@@ -146,7 +146,8 @@ func (c *Chain) read(ctx context.Context, t Target, key *store.Key) error {
 	}
 	in, err := t.Get(ctx, c.prefix()+c.newest)
 	if fault.Is(err, fault.NotFound) {
-		c.newest = "" // replaced or removed meanwhile
+		// Replaced meanwhile, or a storage that forgets for a moment: no reason to take the chain for a leftover.
+		c.Problem = fault.New(fault.NotFound, "%s was in the list and is not there now", c.prefix()+c.newest)
 		return nil
 	}
 	if err != nil {

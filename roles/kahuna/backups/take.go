@@ -108,7 +108,9 @@ func (b *Backups) Take(ctx context.Context, full bool) (*Result, error) {
 		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "wait for another backup")
 	}
 	r, err := b.take(ctx, full)
-	b.note(r, err)
+	if err == nil || !errors.Is(ctx.Err(), context.Canceled) { // who calls it off knows; it is no failure
+		b.note(r, err)
+	}
 	return r, err
 }
 

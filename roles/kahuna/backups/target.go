@@ -48,6 +48,9 @@ func (p Place) Remote() bool { return strings.Contains(p.Target, "://") }
 
 // Absolute is the place as seen from any working directory.
 func (p Place) Absolute() (Place, error) {
+	if p.Remote() {
+		p.Target = strings.TrimRight(p.Target, "/")
+	}
 	for _, file := range []*string{&p.Target, &p.S3.CA, &p.S3.Key.File} {
 		if *file == "" || *file == "-" || file == &p.Target && p.Remote() {
 			continue

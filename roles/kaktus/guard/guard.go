@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/userdata"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -30,11 +31,11 @@ import (
 // Table is the name of an agent's table in the bridge family. Several agents of one host have their own.
 func Table(owner string) string { return "kowabunga-" + owner }
 
-// marked begins the name of the empty chain that says which rules these are; layout changes with what
-// is made of the same cards.
+// entry is the chain that frames come through first. A rule of it has a comment that says which rules these
+// are: whoever flushes them takes the comment away as well. layout changes with what is made of the same cards.
 const (
-	marked = "mark-"
-	layout = "1"
+	entry  = "from"
+	layout = "2"
 )
 
 // socketBuffer holds one transaction with the rules of some hundred machines, bytes.
@@ -42,10 +43,10 @@ const socketBuffer = 64 << 20
 
 // Card is what a machine may send by one of its network cards.
 type Card struct {
-	Tap       string // interface of the host, at most 15 bytes (IFNAMSIZ)
-	MACs      []net.HardwareAddr
-	Addresses []netip.Prefix // senders in IPv4, ARP and IPv6; none: only what routers say is kept back
-	Router    bool           // forwards for others: its MAC address alone is looked at
+	Tap       string             // interface of the host, at most 15 bytes (IFNAMSIZ)
+	MACs      []net.HardwareAddr // none: it sends nothing
+	Addresses []netip.Prefix     // senders in IPv4, ARP and IPv6; none: only what routers say is kept back
+	Router    bool               // forwards for others: its MAC address alone is looked at
 }
 
 // Keeper keeps the rules of one network namespace.
@@ -90,18 +91,18 @@ func (k *Keeper) Apply(cards []Card) error {
 	cards = slices.Clone(cards)
 	slices.SortFunc(cards, func(a, b Card) int { return strings.Compare(a.Tap, b.Tap) })
 	for i, c := range cards {
-		if c.Tap == "" || len(c.Tap) > 15 || len(c.MACs) == 0 || i > 0 && cards[i-1].Tap == c.Tap {
-			return fault.New(fault.Internal, "%.32q with %d MAC addresses is no card of one machine", c.Tap, len(c.MACs))
+		if c.Tap == "" || len(c.Tap) > 15 || i > 0 && cards[i-1].Tap == c.Tap {
+			return fault.New(fault.Internal, "%.32q is no card of one machine", c.Tap)
 		}
 	}
 	mark := mark(cards)
-	chains, err := k.chains()
+	there, found, err := k.look()
 	switch {
-	case len(cards) == 0 && len(chains) == 0:
+	case len(cards) == 0 && !there:
 		return nil // also where there can be none
 	case err != nil:
 		return explain(err)
-	case slices.Contains(chains, mark):
+	case len(cards) > 0 && found == mark:
 		return nil
 	}
 	was, _ := k.counters() // a table that cannot be read counted nothing
@@ -119,25 +120,37 @@ func (k *Keeper) Apply(cards []Card) error {
 	return nil
 }
 
-// chains are the names of those there are in the table.
-func (k *Keeper) chains() ([]string, error) {
+// look tells whether there is a table, and the mark of the rules in it.
+func (k *Keeper) look() (there bool, mark string, err error) {
 	all, err := k.nft.ListChainsOfTableFamily(nftables.TableFamilyBridge)
 	if err != nil {
-		return nil, err
+		return false, "", err
 	}
-	var ours []string
 	for _, c := range all {
-		if c.Table.Name == k.table.Name {
-			ours = append(ours, c.Name)
+		if c.Table.Name != k.table.Name {
+			continue
+		}
+		there = true
+		if c.Name != entry {
+			continue
+		}
+		rules, err := k.nft.GetRules(k.table, c)
+		if err != nil {
+			return true, "", err
+		}
+		for _, r := range rules {
+			if text, ok := userdata.GetString(r.UserData, userdata.TypeComment); ok {
+				mark = text
+			}
 		}
 	}
-	return ours, nil
+	return there, mark, nil
 }
 
-// mark is the name of the chain that stands for the rules of the cards.
+// mark is the comment that stands for the rules of the cards.
 func mark(cards []Card) string {
 	sum := sha256.Sum256(fmt.Append(nil, layout, cards))
-	return marked + hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum[:8])
 }
 
 // Dropped is how many frames were kept back since the keeper was made, by reason. Frames that fell while

@@ -341,16 +341,19 @@ func TestA21RulesStay(t *testing.T) {
 	if after, _ := k.Dropped(); after[MAC] != before[MAC]+1 {
 		t.Errorf("the same rules were made anew: %v, %v", before, after)
 	}
-	k.nft.FlushRuleset()
-	if err := k.nft.Flush(); err != nil {
-		t.Fatal(err)
+	for _, flush := range []func(){k.nft.FlushRuleset, func() { k.nft.FlushTable(k.table) }} {
+		flush()
+		if err := k.nft.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		w.expect(func(frame) bool { return false })
+		apply(t, k, mine)
+		w.expect(kept)
 	}
-	w.expect(func(frame) bool { return false })
-	apply(t, k, mine)
-	w.expect(kept)
+	apply(t, neighbour, Card{Tap: "kwother0", MACs: []net.HardwareAddr{otherMAC}})
 	apply(t, neighbour) // its last machine is gone, and its table
 	if err := k.Apply([]Card{{Tap: "a-name-that-is-too-long"}}); err == nil {
-		t.Error("a card without MAC was taken")
+		t.Error("a card whose tap cannot have its name was taken")
 	}
 	w.expect(kept)
 	if err := k.Remove(); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,11 +41,10 @@ func (k *Keeper) replace(cards []Card, mark string) error {
 	for _, r := range reasons {
 		b.nft.AddObj(&nftables.CounterObj{Table: b.table, Name: string(r)})
 	}
-	b.begin(mark)
 	s := b.sets(cards)
 	ip4, arp, ip6 := b.ip4(s), b.arp(s), b.ip6(s)
 	accept := nftables.ChainPolicyAccept
-	b.chain = b.nft.AddChain(&nftables.Chain{Table: b.table, Name: "from", Type: nftables.ChainTypeFilter, Policy: &accept,
+	b.chain = b.nft.AddChain(&nftables.Chain{Table: b.table, Name: entry, Type: nftables.ChainTypeFilter, Policy: &accept,
 		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRef(-200)}) // NF_BR_PRI_FILTER_BRIDGED
 	b.rule(tapIn(s.taps, false), pass)
 	for _, tag := range [][]byte{isTag, isOuterTag} {
@@ -63,7 +63,7 @@ func (k *Keeper) replace(cards []Card, mark string) error {
 	b.rule(kind(isARP), follow(arp))
 	b.rule(kind(isIP6), follow(ip6))
 	b.rule(kind(isRARP), pass)
-	b.rule(drop(Protocol))
+	b.nft.AddRule(&nftables.Rule{Table: b.table, Chain: b.chain, Exprs: drop(Protocol), UserData: userdata.AppendString(nil, userdata.TypeComment, mark)})
 	if b.err != nil {
 		return b.err
 	}
