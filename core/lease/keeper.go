@@ -72,6 +72,7 @@ type rise struct {
 	giveUp    time.Duration // when it is not waited for any more
 	calledOff bool
 	saving    bool
+	failed    bool // saving did; the next announcement tries again
 }
 
 // NewKeeper makes a keeper of what was on disk, the zero value when nothing was. Nothing runs.
@@ -96,6 +97,7 @@ func (k *Keeper) Announce(now time.Duration, a Announce) ([]Effect, error) {
 	}
 	switch {
 	case k.rise != nil && k.rise.to.Epoch == c.Epoch:
+		k.rise.failed = false
 		return k.proceed(now), nil
 	case k.rise == nil && k.Obeyed.Epoch == c.Epoch && k.certified() && k.Admitted == admitted:
 		return []Effect{k.answer()}, nil
@@ -160,7 +162,7 @@ func (k *Keeper) Tick(now time.Duration) []Effect { return k.proceed(now) }
 // Next is when Tick has something to do, if ever.
 func (k *Keeper) Next() (at time.Duration, ever bool) {
 	switch r := k.rise; {
-	case r == nil || r.saving:
+	case r == nil || r.saving || r.failed:
 		return 0, false
 	case r.calledOff:
 		return r.giveUp, true
@@ -195,7 +197,7 @@ func (k *Keeper) NotSaved() {
 	state := k.saves[0]
 	k.saves = k.saves[1:]
 	if k.rise != nil && k.rise.to.Epoch == state.Obeyed.Epoch {
-		k.rise.saving = false
+		k.rise.saving, k.rise.failed = false, true
 	}
 }
 
@@ -205,7 +207,7 @@ func (k *Keeper) Running() []Work { return k.below(nil) }
 // proceed takes the next step of a rise.
 func (k *Keeper) proceed(now time.Duration) []Effect {
 	r := k.rise
-	if r == nil || r.saving {
+	if r == nil || r.saving || r.failed {
 		return nil
 	}
 	older := k.older(r.to.Epoch)

@@ -187,6 +187,10 @@ func TestFailedSaveIsTriedAgain(t *testing.T) {
 	k := newKeeper(obeying(e1))
 	effect[SaveObedience](t, announce(t, k, 0, e2))
 	k.NotSaved()
+	if at, ever := k.Next(); ever {
+		t.Errorf("a failed save is tried again at %v without an announcement", at)
+	}
+	none(t, k.Tick(time.Hour))
 	_, err := k.Begin(Work{Epoch: e1})
 	refused(t, err, fault.Fenced, "older")
 	effect[SaveObedience](t, announce(t, k, 0, e2))

@@ -84,16 +84,13 @@ func (s *Shown) Answered(w Witness, e Epoch, stuck []string) {
 		return
 	}
 	s.answered[w] = slices.Clone(stuck)
-	if stuck == nil {
-		s.answered[w] = []string{}
-	}
 	delete(s.fenced, w)
 }
 
-// Ended tells that work ended that an agent had named as what cannot end.
+// Ended tells that one piece of work ended that an agent had named as what cannot end.
 func (s *Shown) Ended(w Witness, request string) {
-	if stuck, ok := s.answered[w]; ok {
-		s.answered[w] = slices.DeleteFunc(stuck, func(r string) bool { return r == request })
+	if i := slices.Index(s.answered[w], request); i >= 0 {
+		s.answered[w] = slices.Delete(s.answered[w], i, i+1)
 	}
 }
 
@@ -102,6 +99,7 @@ func (s *Shown) Ended(w Witness, request string) {
 func (s *Shown) Fenced(w Witness, proof string) {
 	if proof != "" {
 		s.fenced[w] = proof
+		delete(s.answered, w) // what could not be ended there has ended with the host
 	}
 }
 
@@ -133,6 +131,8 @@ func (s *Shown) Release(holds []Hold) Verdict {
 			v.add(h.Agent, fmt.Sprintf("it may hold %s %s by order of epoch %s and has not answered epoch %s", h.Kind, h.ID, h.Epoch, s.epoch))
 		case h.Request != "" && slices.Contains(s.answered[h.Agent], h.Request):
 			v.add(h.Agent, fmt.Sprintf("%s of epoch %s on %s %s cannot be ended there", h.Request, h.Epoch, h.Kind, h.ID))
+		case slices.Contains(s.answered[h.Agent], ""): // a desired state has no request id, and may be about anything
+			v.add(h.Agent, fmt.Sprintf("it still applies a state of an older epoch, which may be about %s %s", h.Kind, h.ID))
 		}
 	}
 	return v.sorted()

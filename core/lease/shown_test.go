@@ -45,6 +45,10 @@ func TestNotShownNotTouched(t *testing.T) {
 		{"another step still runs there", func(s *Shown) { s.Answered(x, e2, []string{"op/2/do/1"}) }, []Hold{{Kind: HeldVolume, ID: "v", Agent: x, Epoch: e1, Request: "op/1/do/1"}}, nil},
 		{"the step ended", func(s *Shown) { s.Answered(x, e2, []string{"op/1/do/1"}); s.Ended(x, "op/1/do/1") },
 			[]Hold{{Kind: HeldVolume, ID: "v", Agent: x, Epoch: e1, Request: "op/1/do/1"}}, nil},
+		{"its host was seen off while a step still ran there", func(s *Shown) { s.Answered(x, e2, []string{"op/1/do/1"}); s.Fenced(x, "power is off at 12:00") },
+			[]Hold{{Kind: HeldVolume, ID: "v", Agent: x, Epoch: e1, Request: "op/1/do/1"}}, nil},
+		{"it still applies an older state", func(s *Shown) { s.Answered(x, e2, []string{""}) }, []Hold{old}, []string{"x/x-disk"}},
+		{"one of two older states is applied", func(s *Shown) { s.Answered(x, e2, []string{"", ""}); s.Ended(x, "") }, []Hold{old}, []string{"x/x-disk"}},
 		{"each agent is named once, in order", nil, []Hold{{Agent: y, Epoch: e1}, old, old}, []string{"x/x-disk", "y/y-disk"}},
 	} {
 		s := NewShown(e2, false, 0)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -176,6 +177,56 @@ func TestStateOfTheReleaseBefore(t *testing.T) {
 	defer a.disk.close()
 	if a.Identity() != id || a.Obeyed().Counter != 7 || a.hello().Blank {
 		t.Error(a.Identity(), a.Obeyed(), a.hello().Blank)
+	}
+	// Taken over once and for all: what is lost later does not bring the old identity back.
+	a.disk.close()
+	for _, name := range []string{voterName, obeyedName} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost := restart(t, nil, dir)
+	defer lost.disk.close()
+	if lost.Identity() == id || !lost.hello().Blank {
+		t.Error("an agent that lost everything is who it was")
+	}
+}
+
+// A crash between the two files of the take-over loses neither identity nor epoch.
+func TestTakingOverIsCutShort(t *testing.T) {
+	dir := t.TempDir()
+	const id = "0123456789abcdef0123456789abcdef"
+	for file, content := range map[string]string{"identity": id + "\n", "epoch": `{"counter":7,"node":"n"}`, voterName: `{"identity":"` + id + `","state":{}}`} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := restart(t, nil, dir)
+	defer a.disk.close()
+	if a.Identity() != id || a.Obeyed().Counter != 7 || a.hello().Blank {
+		t.Error(a.Identity(), a.Obeyed(), a.hello().Blank)
+	}
+}
+
+// A disk that cannot be read for the moment costs no identity: the agent does not start.
+func TestUnreadableStateIsNoLoss(t *testing.T) {
+	dir := t.TempDir()
+	a := restart(t, nil, dir)
+	a.disk.close()
+	path := filepath.Join(dir, voterName)
+	if err := errors.Join(os.Rename(path, path+".away"), os.Symlink(voterName, path)); err != nil { // reading it fails with ELOOP, replacing it would not
+		t.Fatal(err)
+	}
+	if _, err := New(testConfig(dir)); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("started: %v", err)
+	}
+	if err := errors.Join(os.Remove(path), os.Rename(path+".away", path)); err != nil {
+		t.Fatal(err)
+	}
+	again := restart(t, nil, dir)
+	defer again.disk.close()
+	if again.Identity() != a.Identity() {
+		t.Error("another identity")
 	}
 }
 

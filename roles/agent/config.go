@@ -163,9 +163,7 @@ func (a *Agent) load(urls []string) error {
 	}
 	a.identity = kept.identity
 	a.obeyed.Store(&kept.obeyed.Obeyed.Epoch)
-	if a.kahunas, err = newKahunas(urls, a.disk); err != nil {
-		return err
-	}
+	a.kahunas = newKahunas(urls, a.disk)
 	a.obedience, a.witness = newObedience(a, kept), newWitness(a, kept)
 	a.states, err = loadStates(a.disk, a.cfg.States, a.log)
 	return err
@@ -200,6 +198,18 @@ func (a *Agent) hello() agentproto.Hello {
 func (a *Agent) obey(e agentproto.Epoch) error { return a.obedience.uncertified(e) }
 
 // learn keeps a list of Kahunas.
+// learnFrom keeps the list of the Kahuna that won an epoch, unless one of that epoch is kept.
+func (a *Agent) learnFrom(e agentproto.Epoch) {
+	if a.kahunas.last().Epoch.Compare(e) >= 0 {
+		return
+	}
+	for _, s := range a.kahunas.live() {
+		if s.leased && s.node == e.Node {
+			a.learn(agentproto.KahunaList{Epoch: e, Kahunas: s.kahunas})
+		}
+	}
+}
+
 func (a *Agent) learn(list agentproto.KahunaList) {
 	if err := a.kahunas.learn(list); err != nil {
 		a.log.Error("the list of Kahunas cannot be kept", "error", err)

@@ -20,7 +20,7 @@ type keeper interface {
 	recall(draw func() string) (kept, error)
 	setObedience(identity string, o lease.Obedience) error
 	setVoter(identity string, v lease.VoterState) error
-	kahunas() (agentproto.KahunaList, error)
+	kahunas() agentproto.KahunaList
 	setKahunas(agentproto.KahunaList) error
 	durable() bool // across reboots
 	state(name string) (agentproto.State, bool, error)

@@ -42,9 +42,8 @@ type kahunas struct {
 	changed  chan struct{}         // closed when anything above, or the obeyed epoch, changes
 }
 
-func newKahunas(configured []string, disk keeper) (*kahunas, error) {
-	told, err := disk.kahunas()
-	return &kahunas{disk: disk, configured: configured, told: told, nodes: map[string]string{}, changed: make(chan struct{})}, err
+func newKahunas(configured []string, disk keeper) *kahunas {
+	return &kahunas{disk: disk, configured: configured, told: disk.kahunas(), nodes: map[string]string{}, changed: make(chan struct{})}
 }
 
 // watch is closed at the next change.
@@ -139,6 +138,13 @@ func (k *kahunas) learn(list agentproto.KahunaList) error {
 	return nil
 }
 
+// last is the list that is kept.
+func (k *kahunas) last() agentproto.KahunaList {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.told
+}
+
 // signed tells whether a Kahuna signed a certificate of its own epoch: one of the list, or one that a
 // session is with, which has proven that it knows this agent's key.
 func (k *kahunas) signed(c lease.Certificate) bool {
@@ -147,7 +153,9 @@ func (k *kahunas) signed(c lease.Certificate) bool {
 	if c.SignedBy(nodesOf(k.told.Kahunas)) {
 		return true
 	}
-	return slices.ContainsFunc(k.sessions, func(s *session) bool { return c.SignedBy(nodesOf(s.kahunas)) })
+	return slices.ContainsFunc(k.sessions, func(s *session) bool {
+		return s.node == c.Epoch.Node && c.SignedBy(nodesOf(s.kahunas))
+	})
 }
 
 func nodesOf(all []agentproto.Kahuna) []lease.Node {

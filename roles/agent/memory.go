@@ -16,13 +16,13 @@ type memory struct {
 
 var _ keeper = (*memory)(nil)
 
-func (m *memory) recall(draw func() string) (kept, error)     { return kept{identity: draw()}, nil }
-func (m *memory) setObedience(string, lease.Obedience) error  { return nil }
-func (m *memory) setVoter(string, lease.VoterState) error     { return nil }
-func (m *memory) kahunas() (l agentproto.KahunaList, _ error) { return l, nil }
-func (m *memory) setKahunas(agentproto.KahunaList) error      { return nil }
-func (m *memory) durable() bool                               { return false }
-func (m *memory) close()                                      {}
+func (m *memory) recall(draw func() string) (kept, error)    { return kept{identity: draw()}, nil }
+func (m *memory) setObedience(string, lease.Obedience) error { return nil }
+func (m *memory) setVoter(string, lease.VoterState) error    { return nil }
+func (m *memory) kahunas() (l agentproto.KahunaList)         { return l }
+func (m *memory) setKahunas(agentproto.KahunaList) error     { return nil }
+func (m *memory) durable() bool                              { return false }
+func (m *memory) close()                                     {}
 
 func (m *memory) state(name string) (agentproto.State, bool, error) {
 	m.mu.Lock()

@@ -107,6 +107,9 @@ func (o *obedience) end(id uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.callOff, id)
+	if o.over {
+		return // the state directory may be another process's by now
+	}
 	if request, ok := o.stuck[id]; ok {
 		delete(o.stuck, id)
 		o.agent.Event(agentproto.EventEnded, request, agentproto.Empty{})
@@ -125,6 +128,10 @@ func (o *obedience) tick() {
 // announce takes the news of a won epoch and waits until it is obeyed.
 func (o *obedience) announce(ctx context.Context, m lease.Announce) ([]lease.Work, error) {
 	o.mu.Lock()
+	if o.over {
+		o.mu.Unlock()
+		return nil, fault.New(fault.Unavailable, "the agent is shutting down")
+	}
 	n := &announcement{epoch: m.Certificate.Epoch, done: make(chan struct{})}
 	o.waiting = append(o.waiting, n)
 	effects, err := o.keeper.Announce(boottime(), m)
@@ -161,6 +168,7 @@ func (o *obedience) perform(effects []lease.Effect) (failed error) {
 			if err := o.agent.disk.setObedience(o.agent.identity, e.State); err != nil {
 				failed = fault.Wrap(err, fault.Unavailable, "keep the obeyed epoch")
 				o.keeper.NotSaved()
+				o.agent.log.Error("the obeyed epoch cannot be kept; nothing of a lower one begins, and the next announcement tries again", "epoch", e.State.Obeyed.Epoch.String(), "error", err)
 				o.answer(func(n *announcement) bool { return n.epoch == e.State.Obeyed.Epoch }, nil, failed)
 				continue
 			}
@@ -234,6 +242,7 @@ func (a *Agent) announced(ctx context.Context, params json.RawMessage) (any, err
 	if err != nil {
 		return nil, err
 	}
+	a.learnFrom(m.Certificate.Epoch)
 	answer := agentproto.Announced{Epoch: m.Certificate.Epoch, Identity: a.identity}
 	for _, w := range stuck {
 		answer.Stuck = append(answer.Stuck, agentproto.StuckCall{Request: w.Request, Method: w.What, Epoch: w.Epoch})

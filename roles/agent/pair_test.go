@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -270,7 +271,7 @@ func TestTakeOverEndsOlderWork(t *testing.T) {
 	a, b := c.start(t, "a", agentproto.FeatureLease), c.start(t, "b", agentproto.FeatureLease)
 	started, release := make(chan string, 2), make(chan struct{})
 	agent, _ := serveAgent(t, t.TempDir(), a.url+", "+b.url, func(c *Config) {
-		c.EndGrace, c.EndPatience = time.Millisecond, 100*time.Millisecond
+		c.EndGrace, c.EndPatience = time.Millisecond, time.Second
 		c.Methods = Methods{
 			"polite": {Handle: func(ctx context.Context, _ *Call) (any, error) {
 				started <- "polite"
@@ -384,5 +385,34 @@ func TestOneSessionForEachKahuna(t *testing.T) {
 	})
 	if n := a.sessions(); n > 2 {
 		t.Errorf("%d sessions were made", n)
+	}
+}
+
+// A Kahuna that only says that it has a higher epoch, as a restored copy with the production keys might,
+// takes neither the list of Kahunas nor a session away.
+func TestStrayWelcomeTeachesNothing(t *testing.T) {
+	c := &cloud{}
+	a, b := c.start(t, "a", agentproto.FeatureLease), c.start(t, "b", agentproto.FeatureLease)
+	other := &cloud{}
+	stray := other.start(t, "z", agentproto.FeatureLease)
+	stray.epoch = agentproto.Epoch{Counter: 9, Node: "z"}
+	dir := t.TempDir()
+	agent, stop := serveAgent(t, dir, a.url)
+	a.connected(t)
+	b.connected(t)
+	if _, err := a.win(t, 1, agent.Identity()); err != nil {
+		t.Fatal(err)
+	}
+	before := agent.kahunas.last()
+	stop()
+	agent, _ = serveAgent(t, dir, a.url+","+stray.url)
+	stray.connected(t)
+	a.connected(t)
+	b.connected(t)
+	if got := agent.kahunas.last(); !reflect.DeepEqual(got, before) {
+		t.Errorf("the list became %+v", got)
+	}
+	if got := agent.Obeyed(); got.Node != "a" {
+		t.Errorf("obeys %s", got)
 	}
 }

@@ -12,7 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/store/durable"
 )
 
 // kept is what an agent remembers of itself.
@@ -32,7 +34,6 @@ type obeyedFile struct {
 
 type voterFile struct {
 	Identity string           `json:"identity"`
-	Boot     string           `json:"boot,omitempty"` // the kernel's boot id at the last change
 	State    lease.VoterState `json:"state"`
 }
 
@@ -43,20 +44,30 @@ const (
 
 var identityShape = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
+// damaged is a file that is there and makes no sense.
+type damaged struct{ error }
+
 // recall reads what is kept. An agent that lost its promises, or whom it obeyed, gets a new identity, so
 // that nobody counts on what the old one said: a voter that forgot could promise twice, an agent that
-// forgot could obey a Kahuna that was replaced. Epochs it does remember stay refused.
+// forgot could obey a Kahuna that was replaced. Epochs it does remember stay refused. A file that cannot
+// be read now is no loss: the agent does not start.
 func (d *directory) recall(draw func() string) (kept, error) {
 	var o obeyedFile
 	var v voterFile
 	obeyed, errO := d.read(obeyedName, &o)
 	voter, errV := d.read(voterName, &v)
+	old, err := d.before()
+	for _, e := range []error{errO, errV, err} {
+		if e != nil && !errors.As(e, &damaged{}) {
+			return kept{}, fault.Wrap(e, fault.Unavailable, "read the agent's state directory "+d.dir)
+		}
+	}
 	if errO == nil && errV == nil && obeyed && voter && o.Identity == v.Identity && identityShape.MatchString(o.Identity) {
-		return kept{identity: o.Identity, obeyed: o.State, voter: v.State}, nil
+		return kept{identity: o.Identity, obeyed: o.State, voter: v.State}, d.forgetBefore()
 	}
 	var k kept
-	if !obeyed && !voter && errO == nil && errV == nil {
-		k = d.before()
+	if !obeyed && errV == nil && (!voter || v.Identity == old.identity && old.identity != "") {
+		k = old // of the release before; or taking it over was cut short, before anything was promised
 	} else {
 		k.obeyed.Obeyed = o.State.Obeyed
 		k.lost = voterName + " and " + obeyedName + " in " + d.dir + " are not a whole pair"
@@ -70,30 +81,56 @@ func (d *directory) recall(draw func() string) (kept, error) {
 	if k.identity == "" {
 		k.identity = draw()
 	}
-	err := d.setVoter(k.identity, k.voter)
+	err = d.setVoter(k.identity, k.voter)
 	if err == nil {
 		err = d.setObedience(k.identity, k.obeyed)
+	}
+	if err == nil {
+		err = d.forgetBefore()
 	}
 	return k, err
 }
 
-// before reads the files of the release before, "identity" and "epoch", if there are any. That agent
-// never promised anything, and obeyed without certificates.
-func (d *directory) before() (k kept) {
-	data, err := os.ReadFile(filepath.Join(d.dir, "identity"))
+// The files of the release before.
+const (
+	oldIdentity = "identity"
+	oldEpoch    = "epoch"
+)
+
+// before reads the files of the release before, if there are any. That agent never promised anything, and
+// obeyed without certificates.
+func (d *directory) before() (k kept, err error) {
+	data, err := os.ReadFile(filepath.Join(d.dir, oldIdentity))
 	if errors.Is(err, fs.ErrNotExist) {
-		return k
+		return k, nil
+	}
+	if err != nil {
+		return k, err
 	}
 	var e agentproto.Epoch
-	there, errE := d.read("epoch", &e)
+	there, err := d.read(oldEpoch, &e)
 	id := strings.TrimSpace(string(data))
-	if err != nil || errE != nil || !identityShape.MatchString(id) {
-		k.lost = "identity or epoch in " + d.dir + " is damaged"
-		return k
+	if err != nil || !identityShape.MatchString(id) {
+		return kept{lost: "identity or epoch in " + d.dir + " is damaged"}, err
 	}
-	k.identity = id
-	k.obeyed = lease.Obedience{Obeyed: lease.Certificate{Epoch: e}, Admitted: there}
-	return k
+	return kept{identity: id, obeyed: lease.Obedience{Obeyed: lease.Certificate{Epoch: e}, Admitted: there}}, nil
+}
+
+// forgetBefore removes them: an agent that loses the new files must not come back as who it was.
+func (d *directory) forgetBefore() error {
+	for _, name := range []string{oldIdentity, oldEpoch} {
+		err := os.Remove(filepath.Join(d.dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = durable.SyncDir(d.dir)
+		}
+		if err != nil {
+			return fault.Wrap(err, fault.Unavailable, "remove what a release before left")
+		}
+	}
+	return nil
 }
 
 func (d *directory) read(file string, into any) (there bool, err error) {
@@ -102,7 +139,9 @@ func (d *directory) read(file string, into any) (there bool, err error) {
 		return false, nil
 	}
 	if err == nil {
-		err = json.Unmarshal(data, into)
+		if err = json.Unmarshal(data, into); err != nil {
+			err = damaged{err}
+		}
 	}
 	return true, err
 }
@@ -112,14 +151,15 @@ func (d *directory) setObedience(identity string, o lease.Obedience) error {
 }
 
 func (d *directory) setVoter(identity string, v lease.VoterState) error {
-	return d.putJSON(voterName, voterFile{identity, bootID(), v})
+	return d.putJSON(voterName, voterFile{identity, v})
 }
 
-func (d *directory) kahunas() (l agentproto.KahunaList, err error) {
+// kahunas is the list that was kept; without one the configuration says where to begin.
+func (d *directory) kahunas() (l agentproto.KahunaList) {
 	if _, err := d.read("kahunas.json", &l); err != nil {
-		return agentproto.KahunaList{}, nil // the configuration still says where to begin
+		return agentproto.KahunaList{}
 	}
-	return l, nil
+	return l
 }
 
 func (d *directory) setKahunas(l agentproto.KahunaList) error { return d.putJSON("kahunas.json", l) }

@@ -125,7 +125,10 @@ func (a *Agent) serve(all, mine context.Context, url string) error {
 	s := &session{a: a, conn: conn, kahunas: welcome.Kahunas}
 	if slices.Contains(welcome.Features, agentproto.FeatureLease) && welcome.Node != "" {
 		s.leased, s.node = true, welcome.Node
-		a.learn(agentproto.KahunaList{Epoch: welcome.Epoch, Kahunas: welcome.Kahunas})
+		// Until an epoch is announced as won, a welcome proves nothing; only who knows no Kahuna takes its word.
+		if welcome.Epoch == a.Obeyed() || len(a.kahunas.last().Kahunas) == 0 {
+			a.learn(agentproto.KahunaList{Epoch: welcome.Epoch, Kahunas: welcome.Kahunas})
+		}
 	} else if err := a.obey(welcome.Epoch); err != nil {
 		conn.Revoke("the epoch is not obeyed")
 		<-conn.Gone()

@@ -60,8 +60,7 @@ func TestCommandIsGivenUpAndTakenAgain(t *testing.T) {
 // whoever commands next.
 func TestStepGoesOnWhileNobodyCommands(t *testing.T) {
 	r := start(t, t.TempDir())
-	region, _, agentID, _ := r.host("eu")
-	_ = region
+	_, _, agentID, _ := r.host("eu")
 	working, release, calledOff := make(chan struct{}, 4), make(chan struct{}), make(chan struct{}, 4)
 	r.hand(agentID, agent.Methods{agentproto.MethodMachineState: {Handle: func(ctx context.Context, _ *agent.Call) (any, error) {
 		working <- struct{}{}
@@ -94,6 +93,9 @@ func TestStepGoesOnWhileNobodyCommands(t *testing.T) {
 	close(release)
 	if err := <-outcome; err != nil {
 		t.Errorf("the repeat under the same request id: %v", err)
+	}
+	if len(working) > 0 {
+		t.Error("the repeat ran the step once more")
 	}
 	select {
 	case <-calledOff:
