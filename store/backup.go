@@ -77,7 +77,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer, o BackupOptions) (*Head
 
 func (s *Store) backup(ctx context.Context, w io.Writer, o BackupOptions) (*Header, error) {
 	now := s.published.Load()
-	h := &Header{Position: now.state.Position, Time: now.state.Time, Epoch: s.epoch, Schema: schema, Made: stamp(s.opts.Now(), time.Time{}), Store: now.state.Created, Key: KeyOutside}
+	h := &Header{Position: now.state.Position, Time: now.state.Time, Epoch: now.state.Reign, Schema: schema, Made: stamp(s.opts.Now(), time.Time{}), Store: now.state.Created, Key: KeyOutside}
 	recipients, err := o.recipients(h)
 	if err != nil {
 		return nil, err

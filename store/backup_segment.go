@@ -53,7 +53,7 @@ func (s *Store) backupSince(ctx context.Context, w io.Writer, from Position) (*S
 	if records[0].Prev != from.Hash {
 		return nil, fault.New(fault.Conflict, "record %d of this journal is another than the one of the backup", from.Index)
 	}
-	h := &SegmentHeader{From: from, Position: now.state.Position, First: records[0].Time, Time: now.state.Time, Epoch: s.epoch, Schema: schema, Made: stamp(s.opts.Now(), time.Time{})}
+	h := &SegmentHeader{From: from, Position: now.state.Position, First: records[0].Time, Time: now.state.Time, Epoch: now.state.Reign, Schema: schema, Made: stamp(s.opts.Now(), time.Time{})}
 	out := &framer{ctx: ctx, w: w, sum: sha256.New()}
 	out.raw([]byte(segmentMagic))
 	out.json('h', h)

@@ -122,7 +122,7 @@ func (r *Report) read(ctx context.Context, tx *bbolt.Tx, tables []model.Table, s
 		return fault.New(fault.Denied, "the data is sealed with another key than the one given")
 	}
 	r.Position, r.Cut = st.Position, st.Cut
-	if err := laidOut(tx, st); err != nil {
+	if _, err := laidOut(tx, st); err != nil {
 		r.find("file", "%s", fault.From(err).Public())
 	}
 	said, err := r.chain(ctx, tx.Bucket(journalBucket), st)

@@ -1,28 +1,16 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
-	"kowabunga/store/failpoint"
-	"kowabunga/store/journal"
 	"kowabunga/store/seal"
 	"kowabunga/store/tree"
-)
-
-// The moments of a commit at which a crash is interesting. Between before-sync and after-sync bbolt
-// writes and syncs the pages, then the page that makes them count.
-var (
-	beforeWrite  = failpoint.Register("store.commit.before-write")
-	beforeSync   = failpoint.Register("store.commit.before-sync")
-	afterSync    = failpoint.Register("store.commit.after-sync")
-	beforeAnswer = failpoint.Register("store.commit.before-answer")
 )
 
 const (
@@ -37,6 +25,8 @@ type pending struct {
 	record  Record
 	changes []tree.Change
 	after   []seal.Value // of each change; empty for deletions
+	root    *tree.Root   // the state it leads to
+	raw     []byte       // its bytes when another node wrote it
 }
 
 // commits is the committer: it takes what is queued as a batch until the store is closed.
@@ -56,93 +46,155 @@ func (s *Store) commits() {
 	for {
 		select {
 		case j := <-s.queue:
-			s.commit(j)
+			s.take(j)
 		case <-s.closing:
 			for {
 				select {
 				case j := <-s.queue:
-					s.commit(j)
+					s.take(j)
 					continue
 				default:
 				}
 				break
 			}
+			s.settle()
 			ended = true
 			return
 		}
 	}
 }
 
-// commit handles a batch that begins with j.
-func (s *Store) commit(j *job) {
+// take handles what is queued, beginning with j: changes as a batch, and what has to be alone after it.
+func (s *Store) take(j *job) {
+	if j.act != nil {
+		s.perform(j)
+		return
+	}
 	// Those just answered are runnable and about to queue their next change: let them, so that a batch is
 	// everybody's and not the first one's alone.
 	runtime.Gosched()
+	var alone *job
 	s.batch = append(s.batch[:0], j)
 drain:
 	for len(s.batch) < batchAtMost {
 		select {
 		case j := <-s.queue:
+			if j.act != nil {
+				alone = j
+				break drain
+			}
 			s.batch = append(s.batch, j)
 		default:
 			break drain
 		}
 	}
+	s.commit()
+	if alone != nil {
+		s.perform(alone)
+	}
+}
+
+// commit handles a batch.
+func (s *Store) commit() {
 	var records []*pending
-	var answers []answer
-	var waiting []*job
-	trim := false
+	var waiting []waiter
+	var chores []*job
+	trim, probe := false, false
+	on := s.last.state.Index // of the state that changes are decided on
 	for _, j := range s.batch {
 		if !j.taken.CompareAndSwap(false, true) {
 			continue
 		}
-		if j.trim {
-			trim = true
-			waiting, answers = append(waiting, j), append(answers, answer{})
+		if j.f == nil {
+			trim, probe = trim || j.trim, probe || !j.trim
+			chores = append(chores, j)
+			continue
+		}
+		if err := s.refusal(j); err != nil {
+			j.reply(answer{err: err})
 			continue
 		}
 		r, a := s.run(j)
-		if r == nil && len(records) == 0 {
-			j.done <- a // decided on what everybody can see
-			continue
-		}
 		if r != nil {
 			records = append(records, r)
+			on = r.record.Index
+		} else if on <= s.published.Load().state.Index {
+			j.reply(a) // decided on what everybody can see
+			continue
 		}
-		waiting, answers = append(waiting, j), append(answers, a)
+		waiting = append(waiting, waiter{j, a, on, r != nil})
 	}
-	if len(records) > 0 || trim && s.due() {
+	if err := s.await(waiting); err != nil { // halted while they ran
+		s.rewind()
+		records = nil
+		for _, w := range waiting {
+			w.job.reply(answer{err: err})
+		}
+	}
+	if len(records) > 0 || probe || trim && s.due() {
 		cuts := trimAtLeast + trimPerRecord*len(records)
 		if trim {
 			cuts = trimAtOnce
 		}
-		next, err := s.write(records, cuts)
+		next, err := s.write(ofCommit, records, cuts)
 		if err != nil {
-			s.rewind()
-			s.failed(err)
+			f := s.failed(err)
+			s.unwait(f)
+			for _, j := range chores {
+				j.reply(answer{err: f})
+			}
 			return
 		}
-		s.publish(next)
-		if err := beforeAnswer.Hit(); err != nil {
-			s.log.Error("failpoint", "err", err)
+		s.committed(next, records)
+	}
+	for _, j := range chores {
+		j.reply(answer{})
+	}
+}
+
+// perform runs what has to have the committer for itself.
+func (s *Store) perform(j *job) {
+	if !j.taken.CompareAndSwap(false, true) {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("the committer panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.rewind()
+			j.reply(answer{err: fault.New(fault.Internal, "a defect stopped the work; nothing was changed")})
 		}
+	}()
+	err := j.ctx.Err()
+	switch {
+	case err != nil:
+		err = withdrawn(err)
+	case s.broken:
+		err = s.Err()
+	default:
+		err = j.act(j.ctx)
 	}
-	for i, j := range waiting {
-		j.done <- answers[i]
+	j.reply(answer{s.last.state.Index, err})
+}
+
+// refusal is why a change is not even tried.
+func (s *Store) refusal(j *job) error {
+	if err := j.ctx.Err(); err != nil {
+		return withdrawn(err)
 	}
+	if s.broken {
+		return s.Err()
+	}
+	if h := s.halted.Load(); h != nil {
+		return h.reason
+	}
+	return nil
 }
 
 // run makes one change on top of the tip. It returns the record to write, or none when there is nothing
 // to write: the change failed, or changed nothing.
 func (s *Store) run(j *job) (*pending, answer) {
-	if err := j.ctx.Err(); err != nil {
-		return nil, answer{err: withdrawn(err)}
-	}
-	if s.broken {
-		return nil, answer{err: s.Err()}
-	}
-	r := &pending{record: Record{Epoch: s.epoch, Cause: j.cause}}
-	last := s.state
+	r := &pending{record: Record{Epoch: s.Epoch(), Cause: j.cause}}
+	before := s.state
 	s.number(r)
 	edit := s.tip.EditAt(r.record.Index, r.record.Time)
 	err := s.call(j, edit)
@@ -151,10 +203,11 @@ func (s *Store) run(j *job) (*pending, answer) {
 		err = s.encode(r)
 	}
 	if err != nil || len(r.changes) == 0 {
-		s.state = last
+		s.state = before
 		return nil, answer{s.tip.Index(), err}
 	}
-	s.advance(edit.Publish(r.record.Index), r.changes)
+	r.root = edit.Publish(r.record.Index)
+	s.advance(r.root, r.changes)
 	return r, answer{index: r.record.Index}
 }
 
@@ -162,6 +215,7 @@ func (s *Store) run(j *job) (*pending, answer) {
 func (s *Store) number(r *pending) {
 	s.state.Index++
 	s.state.Time = stamp(s.opts.Now(), s.state.Time)
+	s.state.Reign = r.record.Epoch
 	r.record.Index, r.record.Time = s.state.Index, s.state.Time
 }
 
@@ -193,132 +247,49 @@ func (s *Store) encode(r *pending) error {
 	return nil
 }
 
-// write makes records durable in one transaction and returns the state they lead to. The state of the
-// store is only replaced by publish.
-func (s *Store) write(records []*pending, cuts int) (next state, err error) {
-	err = guarded(func() error {
-		next, err = s.transact(records, cuts)
-		return err
-	})
-	return next, err
-}
-
-func (s *Store) transact(records []*pending, cuts int) (next state, err error) {
-	if err := beforeWrite.Hit(); err != nil {
-		return next, err
-	}
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		return next, err
-	}
-	defer func() { _ = tx.Rollback() }() // nothing after a commit
-	next = s.state
-	log := tx.Bucket(journalBucket)
-	log.FillPercent = 0.95 // records only ever go to the end
-	objects := tx.Bucket(objectsBucket)
-	for _, r := range records {
-		if err := apply(objects, r); err != nil {
-			return next, err
-		}
-		r.record.Prev = next.Hash
-		b := r.record.Encode()
-		if err := log.Put(number(r.record.Index), b); err != nil {
-			return next, err
-		}
-		next.Hash = r.record.Hash
-		next.Bytes += 8 + int64(len(b))
-	}
-	if err := s.cut(log, &next, cuts); err != nil {
-		return next, err
-	}
-	if err := writeState(tx, &next); err != nil {
-		return next, err
-	}
-	if err := beforeSync.Hit(); err != nil {
-		return next, err
-	}
-	if err := tx.Commit(); err != nil {
-		return next, err
-	}
-	return next, afterSync.Hit()
-}
-
-// apply writes what a record changes and completes the record with the values from before.
-func apply(objects *bbolt.Bucket, r *pending) error {
-	r.record.Changes = make([]Change, len(r.changes))
-	for i, c := range r.changes {
-		b, err := objects.CreateBucketIfNotExists([]byte(c.Kind))
-		if err != nil {
-			return err
-		}
-		out := &r.record.Changes[i]
-		*out = Change{Kind: c.Kind, ID: c.ID, Op: journal.Update, Before: b.Get([]byte(c.ID)), After: r.after[i]}
-		switch {
-		case (c.Before == nil) != (out.Before == nil):
-			return fault.New(fault.Internal, "%s %s is in the file or in memory, but not in both", c.Kind, c.ID)
-		case c.Before == nil:
-			out.Op = journal.Create
-		case c.After == nil:
-			out.Op, out.Version = journal.Delete, c.Before.Base().Version
-			// The bytes of Before stay good until the transaction ends, deleted or not.
-			if err := b.Delete([]byte(c.ID)); err != nil {
-				return err
-			}
-			continue
-		}
-		out.Version = c.After.Base().Version
-		if err := b.Put([]byte(c.ID), r.after[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rewind forgets what was made on top of the published state.
-func (s *Store) rewind() {
-	s.state = s.published.Load().state
-	s.retreat()
-}
-
-// publish shows the tip to everybody.
-func (s *Store) publish(next state) {
-	s.state, s.unpublished = next, nil
-	old := s.published.Load()
-	s.published.Store(&snapshot{root: s.tip, state: next, next: make(chan struct{})})
-	if old != nil {
-		close(old.next)
-	}
+// committed takes over what was written.
+func (s *Store) committed(next state, records []*pending) {
+	s.state, s.uncommitted = next, nil
+	s.last = &snapshot{root: s.tip, state: next}
+	s.grown(records)
 	if s.failure.Swap(nil) != nil {
 		s.log.Info("store writes again", "index", next.Index)
 	}
+	if !s.opts.Held {
+		s.show(next.Index)
+	}
 }
 
-// failed answers a batch that could not be written, refusals that were decided on it included.
-func (s *Store) failed(cause error) {
+// rewind forgets what was made since the last commit.
+func (s *Store) rewind() {
+	s.state = s.last.state
+	lost := s.uncommitted
+	s.uncommitted = nil
+	s.retreat(s.last.root, lost)
+}
+
+// failed forgets what could not be written and tells what is known of it.
+func (s *Store) failed(cause error) error {
+	s.rewind()
 	f := &fault.Error{Code: fault.Unavailable, Op: "write to the store", Message: "the change could not be written; nothing was changed; free some disk space or repair the disk", Err: cause}
-	var file state
-	err := guarded(func() error {
-		return s.db.View(func(tx *bbolt.Tx) (err error) {
-			file, err = readState(tx)
-			return err
-		})
-	})
-	if err != nil || file.Position != s.state.Position {
+	if !s.stands() {
 		s.broken = true
 		f.Message = "it is not known whether the change was written; the store takes no more changes until Kahuna is restarted"
 	}
 	s.failure.Store(f)
 	s.log.Error("store cannot write", "err", cause, "index", s.state.Index, "readonly", s.broken, "at", s.state.Time.Format(time.RFC3339))
-	s.refuse(f)
+	return f
 }
 
 // refuse answers all of the batch that has no answer yet.
 func (s *Store) refuse(err error) {
 	for _, j := range s.batch {
-		select {
-		case j.done <- answer{err: err}:
-		default: // answered
-		}
+		j.reply(answer{err: err})
 	}
 	s.batch = s.batch[:0]
+}
+
+// alone runs f in the committer, between two batches.
+func (s *Store) alone(ctx context.Context, f func(context.Context) error) (uint64, error) {
+	return s.submit(&job{ctx: ctx, act: f, done: make(chan answer, 1)})
 }

@@ -10,8 +10,19 @@
 // store, and only then are the callers answered. A refusal that was decided on a state not yet published
 // waits for that publication, too, because the answer tells about that state.
 //
-// Committed and published are kept apart (tip and published in the code): with a replica, publication
-// waits until the replica has the records as well.
+// # One of two
+//
+// Committed and published are kept apart. A store that is not Held publishes what it commits at once. One
+// that is Held obeys somebody who knows the other Kahuna: Begin and Update append records, Tail gives them
+// to the other one, whose Append verifies and takes them, and Publish shows them once both have them; only
+// then are the callers answered. Halt ends an epoch: who waits is told that the outcome is unknown, and
+// the records stay, because the other one may have them. Everything that leaves the store is as of the
+// published state; only End, Grown, Tail, Mark, CutAt and HighestEpoch tell of what is not published.
+//
+// The file notes with each commit what was published by then, so that a Held store shows no more than
+// that after a restart: objects in the file are as of its end, and the state shown is made by taking back
+// the records after it. Without a note everything in the file is published. Opened without Held, the
+// store is the only one there is: it begins an epoch, and with that all that is in the file stands.
 //
 // # The file
 //

@@ -42,8 +42,8 @@ var (
 // state is what the file says about itself besides its content; it changes with every commit.
 type state struct {
 	Position
-	Time    time.Time `json:"time"` // of the last record
-	Epoch   uint64    `json:"epoch"`
+	Time    time.Time `json:"time"`  // of the last record
+	Epoch   uint64    `json:"epoch"` // the highest counter known
 	Node    string    `json:"node"`
 	Cut     Position  `json:"cut"`
 	Bytes   int64     `json:"bytes"` // keys and values of the journal
@@ -51,6 +51,10 @@ type state struct {
 	Created time.Time `json:"created"`
 	Drill   bool      `json:"drill,omitempty"`
 	Schema  uint64    `json:"schema,omitempty"` // as under "schema": either tells when the other is damaged
+
+	Reign     Epoch  `json:"reign,omitzero"`      // that the last record was written in
+	CutReign  Epoch  `json:"cutReign,omitzero"`   // that the record at Cut was written in, zero when not known
+	Published *shown `json:"published,omitempty"` // what was published by then; everything when nil
 }
 
 // lockWait is how long to wait for another process to let go of the file.

@@ -24,16 +24,16 @@ func (s *Store) advance(root *tree.Root, changes []tree.Change) {
 	from := s.tip.Index()
 	s.tip = root
 	if s.opts.Follower != nil {
-		s.unpublished = append(s.unpublished, changes...)
+		s.uncommitted = append(s.uncommitted, changes...)
 		s.tell(from, changes)
 	}
 }
 
-// retreat makes the published state the one that the next draft begins from.
-func (s *Store) retreat() {
-	from, lost := s.tip.Index(), s.unpublished
-	s.tip, s.unpublished = s.published.Load().root, nil
-	if s.opts.Follower != nil && from != s.tip.Index() {
+// retreat makes an earlier state the one that the next draft begins from, taking back changes.
+func (s *Store) retreat(root *tree.Root, lost []tree.Change) {
+	from := s.tip.Index()
+	s.tip = root
+	if s.opts.Follower != nil && from != root.Index() {
 		s.tell(from, lost)
 	}
 }

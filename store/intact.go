@@ -12,29 +12,29 @@ import (
 
 // laidOut tells whether the file has the buckets it should have and nothing else where they are, whether
 // the texts in them are as they were written, and whether the journal begins and ends where the state
-// says.
-func laidOut(tx *bbolt.Tx, s state) error {
+// says. It returns the epoch of the last record.
+func laidOut(tx *bbolt.Tx, s state) (e Epoch, err error) {
 	for _, name := range [][]byte{metaBucket, objectsBucket, journalBucket, migrationsBucket} {
 		if tx.Bucket(name) == nil {
-			return damagedAt("bucket "+string(name), "it is missing")
+			return e, damagedAt("bucket "+string(name), "it is missing")
 		}
 	}
 	if err := onlyBuckets(tx.Cursor(), "file"); err != nil {
-		return err
+		return e, err
 	}
 	if err := onlyBuckets(tx.Bucket(objectsBucket).Cursor(), "bucket objects"); err != nil {
-		return err
+		return e, err
 	}
 	for k, v := range pairs(tx.Bucket(migrationsBucket)) {
 		if _, err := octets.Verify(k, v); err != nil {
-			return damagedAt("bucket migrations", "%s", fault.From(err).Public())
+			return e, damagedAt("bucket migrations", "%s", fault.From(err).Public())
 		}
 	}
 	if k, _ := tx.Bucket(journalBucket).Cursor().First(); k != nil && !bytes.Equal(k, number(s.Cut.Index+1)) {
-		return damagedAt("journal", "it should begin with record %d", s.Cut.Index+1)
+		return e, damagedAt("journal", "it should begin with record %d", s.Cut.Index+1)
 	}
 	if k, _ := tx.Bucket(journalBucket).Cursor().Last(); k != nil && !bytes.Equal(k, number(s.Index)) {
-		return damagedAt("journal", "its last record has the key %x", k)
+		return e, damagedAt("journal", "its last record has the key %x", k)
 	}
 	return ends(tx, s)
 }

@@ -28,30 +28,35 @@ type Store struct {
 	sealer *seal.Sealer
 	tables map[model.Kind]*model.Table
 	db     *bbolt.DB
-	epoch  Epoch
+	epoch  atomic.Pointer[Epoch] // that changes are made in
 
 	published atomic.Pointer[snapshot]
+	end       atomic.Pointer[ending]
 	failure   atomic.Pointer[fault.Error] // why writing failed last, nil when it works
+	halted    atomic.Pointer[halt]        // why changes are refused, nil when they are not
 
 	queue   chan *job
 	closing chan struct{}
 	done    chan struct{} // the committer has ended
 	once    sync.Once
 
-	// The committer's own.
-	tip         *tree.Root // committed; published holds what may be seen
-	unpublished []tree.Change
-	state       state
-	oldest      time.Time // time of the oldest record kept, zero when not known
-	broken      bool      // only the file knows what stands
-	batch       []*job
-}
+	// What the committer shares with those who publish and halt.
+	mu      sync.Mutex
+	held    []*snapshot // committed and not published, one for each record
+	recent  recent      // of the last records
+	waiters []waiter    // in order of index
+	halts   int         // how often it was halted
+	cutting bool        // what lies beyond keep is being removed
+	keep    uint64
 
-// snapshot is a published state.
-type snapshot struct {
-	root  *tree.Root
-	state state
-	next  chan struct{} // closed when the next one is published
+	// The committer's own.
+	tip         *tree.Root    // what the next draft begins from
+	state       state         // as of the tip
+	last        *snapshot     // what was committed last
+	uncommitted []tree.Change // since then
+	oldest      time.Time     // time of the oldest record kept, zero when not known
+	broken      bool          // only the file knows what stands
+	batch       []*job
 }
 
 // Create makes the file of a new store in opts.Dir, which is created when missing. Fault: Conflict
@@ -109,9 +114,10 @@ func declared(tables []model.Table) error {
 }
 
 // Open opens the store in opts.Dir for reading and writing, migrating its file when it is of an older
-// schema, and begins a new epoch. Faults: NotFound when there is no store, Unavailable when another
-// process has it (naming it) or it is damaged, Conflict when a newer release wrote it, Denied when it
-// is sealed with another key.
+// schema, and begins a new epoch, unless opts.Held. A file that was held and is opened without Held is
+// that of the only node now: with the epoch, all that is in the file is published. Faults: NotFound when
+// there is no store, Unavailable when another process has it (naming it) or it is damaged, Conflict when
+// a newer release wrote it, Denied when it is sealed with another key.
 func Open(opts Options) (*Store, error) {
 	s, err := open(opts.filled())
 	if err != nil {
@@ -145,7 +151,7 @@ func open(opts Options) (*Store, error) {
 	return s, nil
 }
 
-// begin loads what is there and writes the record that begins this epoch.
+// begin loads what is there and writes the record that begins this epoch, unless it is held.
 func (s *Store) begin(path string) (err error) {
 	began := s.opts.Now()
 	if err := migrate(s.db, path, s.opts, s.sealer); err != nil {
@@ -154,19 +160,35 @@ func (s *Store) begin(path string) (err error) {
 	if err := s.load(); err != nil {
 		return err
 	}
-	s.state.Epoch++
-	s.epoch = Epoch{Counter: s.state.Epoch, Node: s.state.Node}
-	r := &pending{record: Record{Epoch: s.epoch, Cause: Cause{Actor: "system", What: "epoch begins"}}}
-	s.number(r)
-	s.tip = s.tip.EditAt(r.record.Index, r.record.Time).Publish(r.record.Index)
-	next, err := s.write([]*pending{r}, trimAtLeast)
-	if err != nil {
-		return err
+	if s.opts.Held {
+		if err := s.hold(); err != nil {
+			return err
+		}
+	} else {
+		s.last = &snapshot{root: s.tip, state: s.state}
+		epoch := Epoch{Counter: s.state.Epoch + 1, Node: s.state.Node}
+		records := []*pending{s.epochBegins(epoch)}
+		next, err := s.write(ofCommit, records, trimAtLeast)
+		if err != nil {
+			return err
+		}
+		s.epoch.Store(&epoch)
+		s.committed(next, records)
 	}
-	s.publish(next)
-	s.log.Info("store opened", "dir", s.opts.Dir, "index", next.Index, "epoch", s.epoch.Counter, "node", s.epoch.Node,
+	now := s.last.state
+	s.log.Info("store opened", "dir", s.opts.Dir, "index", now.Index, "published", s.Tip().Index, "epoch", now.Reign.Counter, "node", now.Node,
 		"objects", s.size(), "took", s.opts.Now().Sub(began))
 	return nil
+}
+
+// epochBegins is the record that begins an epoch.
+func (s *Store) epochBegins(e Epoch) *pending {
+	s.state.Epoch = e.Counter
+	r := &pending{record: Record{Epoch: e, Cause: Cause{Actor: "system", What: "epoch begins"}}}
+	s.number(r)
+	r.root = s.tip.EditAt(r.record.Index, r.record.Time).Publish(r.record.Index)
+	s.advance(r.root, nil)
+	return r
 }
 
 // load reads state and objects, and verifies that the journal ends where the state says.
@@ -179,9 +201,11 @@ func (s *Store) load() (err error) {
 			if !s.sealer.Same(s.state.Check) {
 				return fault.New(fault.Denied, "the data is sealed with another key than the one given")
 			}
-			if err := laidOut(tx, s.state); err != nil {
+			reign, err := laidOut(tx, s.state)
+			if err != nil {
 				return err
 			}
+			s.state.Reign = reign
 			all, err := readObjects(tx, s.tables, s.sealer)
 			if err != nil {
 				return err
@@ -197,23 +221,23 @@ func (s *Store) load() (err error) {
 	})
 }
 
-// ends tells whether the last record is the one that the state names.
-func ends(tx *bbolt.Tx, s state) error {
+// ends tells whether the last record is the one that the state names, and its epoch.
+func ends(tx *bbolt.Tx, s state) (Epoch, error) {
 	k, v := tx.Bucket(journalBucket).Cursor().Last()
 	if k == nil {
 		if s.Position == s.Cut {
-			return nil
+			return s.Reign, nil
 		}
-		return fault.New(fault.Unavailable, "the journal is empty but should end at record %d; restore a backup", s.Index)
+		return Epoch{}, fault.New(fault.Unavailable, "the journal is empty but should end at record %d; restore a backup", s.Index)
 	}
 	r, err := journal.Decode(v)
 	if err != nil {
-		return fault.Wrap(err, fault.Malformed, "read the last record")
+		return Epoch{}, fault.Wrap(err, fault.Malformed, "read the last record")
 	}
 	if r.Index != s.Index || r.Hash != s.Hash {
-		return fault.New(fault.Unavailable, "the journal ends at record %d but should end at record %d; restore a backup", r.Index, s.Index)
+		return Epoch{}, fault.New(fault.Unavailable, "the journal ends at record %d but should end at record %d; restore a backup", r.Index, s.Index)
 	}
-	return nil
+	return r.Epoch, nil
 }
 
 func byKind(tables []model.Table) map[model.Kind]*model.Table {
@@ -250,8 +274,13 @@ func (s *Store) View() model.View { return s.published.Load().root }
 // Tip is the position of the published state.
 func (s *Store) Tip() Position { return s.published.Load().state.Position }
 
-// Epoch is the reign that began with this Open.
-func (s *Store) Epoch() Epoch { return s.epoch }
+// Epoch is the one that changes are made in: that of Open or of the last Begin, none before that.
+func (s *Store) Epoch() Epoch {
+	if e := s.epoch.Load(); e != nil {
+		return *e
+	}
+	return Epoch{}
+}
 
 // Err tells why changes fail at present, nil when they do not.
 func (s *Store) Err() error {
@@ -263,8 +292,8 @@ func (s *Store) Err() error {
 
 // Status describes the store.
 func (s *Store) Status() Status {
-	now := s.published.Load().state
-	st := Status{Position: now.Position, Time: now.Time, Epoch: s.epoch, Schema: schema, Created: now.Created, Cut: now.Cut, JournalBytes: now.Bytes, Drill: now.Drill}
+	now, file := s.published.Load().state, s.end.Load().state
+	st := Status{Position: now.Position, Time: now.Time, Epoch: now.Reign, Schema: schema, Created: now.Created, Cut: file.Cut, JournalBytes: file.Bytes, Drill: now.Drill}
 	if f := s.failure.Load(); f != nil {
 		st.Fault = f.Public()
 	}

@@ -28,6 +28,10 @@ type Options struct {
 	Log       *slog.Logger     // silence unless given
 	Retention Retention
 	Follower  Follower // told of every change in the committer; none when nil
+
+	// Held opens the store as one of a pair: no epoch begins, changes are refused until Begin, and nothing
+	// is shown that Publish did not name, after a restart no more than the last commit knew as published.
+	Held bool
 }
 
 // Retention bounds the journal. The last record is always kept, and whatever is cut is cut at the old
@@ -56,8 +60,8 @@ type Position struct {
 // Status describes an open store.
 type Status struct {
 	Position
-	Time         time.Time `json:"time"` // of the last record
-	Epoch        Epoch     `json:"epoch"`
+	Time         time.Time `json:"time"`  // of the last record
+	Epoch        Epoch     `json:"epoch"` // of the last record
 	Schema       uint64    `json:"schema"`
 	Created      time.Time `json:"created"`
 	Cut          Position  `json:"cut"`          // the last record that retention removed, zero if none

@@ -19,14 +19,19 @@ func (s *Store) due() bool {
 func (s *Store) cut(log *bbolt.Bucket, next *state, n int) error {
 	keep := s.opts.Retention
 	now := stamp(s.opts.Now(), next.Time)
+	last := next.Index // stays
+	if s.opts.Held {
+		// As does what is not published: taking it back needs the journal.
+		last = min(last, s.published.Load().state.Index)
+	}
 	for range n {
 		big := keep.Bytes > 0 && next.Bytes > keep.Bytes
 		if !big && (keep.Age <= 0 || !s.oldest.IsZero() && now.Sub(s.oldest) <= keep.Age) {
 			return nil
 		}
 		k, v := log.Cursor().First()
-		if k == nil || binary.BigEndian.Uint64(k) >= next.Index {
-			return nil // the last one stays
+		if k == nil || binary.BigEndian.Uint64(k) >= last {
+			return nil
 		}
 		r, err := journal.Decode(v)
 		if err != nil {
@@ -35,7 +40,7 @@ func (s *Store) cut(log *bbolt.Bucket, next *state, n int) error {
 		if s.oldest = r.Time; !big && now.Sub(r.Time) <= keep.Age {
 			return nil
 		}
-		next.Cut = Position{r.Index, r.Hash}
+		next.Cut, next.CutReign = Position{r.Index, r.Hash}, r.Epoch
 		next.Bytes -= int64(len(k) + len(v))
 		s.oldest = time.Time{} // whatever comes next is looked at
 		if err := log.Delete(k); err != nil {

@@ -13,9 +13,18 @@ type job struct {
 	ctx   context.Context
 	cause Cause
 	f     func(model.Draft) error
-	trim  bool // cut the journal instead of running f
+	trim  bool                        // without f: cut the journal; otherwise prove that the disk works
+	act   func(context.Context) error // instead of f: alone in the committer
 	taken atomic.Bool
 	done  chan answer // buffered: the committer never waits for a caller
+}
+
+// reply answers, unless that was done.
+func (j *job) reply(a answer) {
+	select {
+	case j.done <- a:
+	default:
+	}
 }
 
 type answer struct {
@@ -51,6 +60,13 @@ func (s *Store) Trim(ctx context.Context) error {
 	return fault.Wrap(err, fault.Unavailable, "trim the journal")
 }
 
+// Probe returns once something was written and synced after it was called: the disk works. It also keeps
+// what is published up to now, for the next start.
+func (s *Store) Probe(ctx context.Context) error {
+	_, err := s.submit(&job{ctx: ctx, done: make(chan answer, 1)})
+	return fault.Wrap(err, fault.Unavailable, "probe the disk")
+}
+
 func (s *Store) submit(j *job) (uint64, error) {
 	if err := j.ctx.Err(); err != nil {
 		return 0, withdrawn(err)
@@ -59,6 +75,9 @@ func (s *Store) submit(j *job) (uint64, error) {
 	case <-s.closing: // looked at first: a select with room in the queue would choose by chance
 		return 0, closed()
 	default:
+	}
+	if h := s.halted.Load(); h != nil && j.f != nil {
+		return 0, h.reason
 	}
 	select {
 	case s.queue <- j:

@@ -1,0 +1,290 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"kowabunga/core/fault"
+	"kowabunga/store/journal"
+	"kowabunga/store/seal"
+	"kowabunga/store/tree"
+)
+
+// errDiffers is the cause of a fault that was found while writing and left nothing.
+var errDiffers = errors.New("the nodes differ")
+
+// Begin appends the record that begins an epoch, after everything that is in the file. From then on
+// changes are made in that epoch. The record is committed and waits for Publish like any other. Faults:
+// Conflict when the store was not opened as Held, or the epoch is not above every one that the file
+// knows of; the reason of a Halt that came while Begin waited for the committer.
+func (s *Store) Begin(ctx context.Context, e Epoch) (at Position, err error) {
+	s.mu.Lock()
+	halts := s.halts
+	s.mu.Unlock()
+	_, err = s.alone(ctx, func(context.Context) error {
+		at, err = s.beginEpoch(e, halts)
+		return err
+	})
+	if err != nil {
+		return Position{}, fault.Wrap(err, fault.Unavailable, "begin epoch "+e.String())
+	}
+	return at, nil
+}
+
+func (s *Store) beginEpoch(e Epoch, halts int) (Position, error) {
+	high := Epoch{Counter: s.state.Epoch, Node: s.state.Reign.Node}
+	switch {
+	case !s.opts.Held:
+		return Position{}, fault.New(fault.Conflict, "the store began an epoch of its own when it was opened")
+	case e.Node == "":
+		return Position{}, fault.New(fault.Invalid, "the epoch does not name a node")
+	case e.Compare(high) <= 0, e.Counter == high.Counter && s.state.Reign.Counter != high.Counter:
+		return Position{}, fault.New(fault.Conflict, "the data knows of epoch %s already; an epoch must be above it", high)
+	}
+	records := []*pending{s.epochBegins(e)}
+	next, err := s.write(ofBegin, records, trimAtLeast)
+	if err != nil {
+		return Position{}, s.failed(err)
+	}
+	s.epoch.Store(&e)
+	s.committed(next, records)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.halts != halts {
+		return Position{}, s.halted.Load().reason
+	}
+	s.halted.Store(nil)
+	return next.Position, nil
+}
+
+// HighestEpoch is the highest counter of an epoch that the file knows of: the next one has to be above it.
+func (s *Store) HighestEpoch() uint64 { return s.end.Load().state.Epoch }
+
+// Append takes over records that another node wrote, in one transaction with one fsync, and returns
+// where the file ends then. They are not published. Before that it verifies that they continue this
+// journal, that epochs and times do not fall, that what they change is here what it was there, that
+// every object decodes with the sealing key, and that keys stay unique and references lead somewhere.
+// With any fault nothing was changed: Conflict when the records do not follow End, contradict what is
+// here, or an epoch begun here is not halted; Malformed when they are damaged; Denied when they are
+// sealed with another key.
+func (s *Store) Append(ctx context.Context, records [][]byte) (at Position, err error) {
+	taken, err := s.received(ctx, records)
+	if err == nil {
+		_, err = s.alone(ctx, func(context.Context) error {
+			at, err = s.append(taken)
+			return err
+		})
+	}
+	if err != nil {
+		return Position{}, fault.Wrap(err, fault.Unavailable, "append to the journal")
+	}
+	return at, nil
+}
+
+// received decodes what another node sent.
+func (s *Store) received(ctx context.Context, records [][]byte) ([]*pending, error) {
+	out := make([]*pending, len(records))
+	for i, b := range records {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.From(err)
+		}
+		r, err := journal.Decode(b)
+		if err == nil {
+			out[i], err = s.opened(r)
+		}
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Malformed, fmt.Sprintf("record %d of %d", i+1, len(records)))
+		}
+		out[i].raw = b
+	}
+	return out, nil
+}
+
+// opened decodes the objects that a record leaves.
+func (s *Store) opened(r *Record) (*pending, error) {
+	p := &pending{record: *r, changes: make([]tree.Change, len(r.Changes))}
+	for i, c := range r.Changes {
+		p.changes[i] = tree.Change{Kind: c.Kind, ID: c.ID}
+		t := s.tables[c.Kind]
+		if t == nil {
+			return nil, fault.New(fault.Conflict, "record %d changes a %q, which this release does not know; run a newer one", r.Index, c.Kind)
+		}
+		if c.Op == journal.Delete {
+			continue
+		}
+		o, err := s.sealer.Decode(t, c.After)
+		if fault.Is(err, fault.Internal) {
+			return nil, &fault.Error{Code: fault.Denied, Message: fmt.Sprintf("record %d is sealed with another key than the one given", r.Index), Err: err}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if meta := o.Base(); meta.ID != c.ID || meta.Version != c.Version {
+			return nil, fault.New(fault.Malformed, "record %d says %s %s version %d of what is %s version %d", r.Index, c.Kind, c.ID, c.Version, meta.ID, meta.Version)
+		}
+		p.changes[i].After = o
+	}
+	return p, nil
+}
+
+func (s *Store) append(records []*pending) (Position, error) {
+	if !s.opts.Held {
+		return Position{}, fault.New(fault.Conflict, "the store is the only one of its kind; open it as one of a pair to have it follow another")
+	}
+	if s.epoch.Load() != nil && s.halted.Load() == nil {
+		return Position{}, fault.New(fault.Conflict, "this node is in epoch %s of its own; halt it before it follows another", s.Epoch())
+	}
+	if len(records) == 0 {
+		return s.last.state.Position, nil
+	}
+	for _, r := range records {
+		if err := s.follows(r); err != nil {
+			s.rewind()
+			return Position{}, err
+		}
+	}
+	next, err := s.write(ofAppend, records, trimAtLeast+trimPerRecord*len(records))
+	if errors.Is(err, errDiffers) {
+		s.rewind()
+		return Position{}, err
+	}
+	if err != nil {
+		return Position{}, s.failed(err)
+	}
+	s.committed(next, records)
+	return next.Position, nil
+}
+
+// follows makes a record of another node the tip, or refuses it.
+func (s *Store) follows(r *pending) error {
+	if err := r.record.Follows(s.state.Index, s.state.Hash); err != nil {
+		return &fault.Error{Code: fault.Conflict, Message: fault.From(err).Public(), Err: err}
+	}
+	if r.record.Epoch.Compare(s.state.Reign) < 0 {
+		return fault.New(fault.Conflict, "record %d is of epoch %s, after one of epoch %s", r.record.Index, r.record.Epoch, s.state.Reign)
+	}
+	if r.record.Time.Before(s.state.Time) {
+		return fault.New(fault.Conflict, "record %d is earlier than the record before it", r.record.Index)
+	}
+	root, err := s.replayed(s.tip, r)
+	if err != nil {
+		return err
+	}
+	r.root = root
+	s.state = s.state.at(&r.record)
+	s.state.Epoch = max(s.state.Epoch, r.record.Epoch.Counter)
+	s.advance(root, r.changes)
+	return nil
+}
+
+// replayed is the state that a record leads to.
+func (s *Store) replayed(from *tree.Root, r *pending) (*tree.Root, error) {
+	root, err := from.Replay(r.record.Index, r.changes)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Conflict, fmt.Sprintf("record %d", r.record.Index))
+	}
+	for i, c := range r.record.Changes {
+		was := r.changes[i].Before
+		if (was == nil) != (c.Op == journal.Create) || c.Op == journal.Delete && was.Base().Version != c.Version {
+			return nil, fault.New(fault.Conflict, "record %d changes %s %s from what it is not here: the two nodes differ; install a snapshot", r.record.Index, c.Kind, c.ID)
+		}
+	}
+	return root, nil
+}
+
+// hold makes what the file knows as published the visible state, and keeps what comes after it.
+func (s *Store) hold() error {
+	s.halted.Store(&halt{fault.New(fault.Unavailable, "this Kahuna takes no changes: it has begun no epoch")})
+	shown := &snapshot{root: s.tip, state: s.state}
+	m := s.state.Published
+	if m == nil || m.Index == s.state.Index {
+		s.last = shown
+		s.grown(nil)
+		s.show(shown.state.Index)
+		return nil
+	}
+	if m.Index > s.state.Index {
+		return fault.New(fault.Unavailable, "the file ends at record %d, of which %d were published; restore a backup", s.state.Index, m.Index)
+	}
+	tail, err := s.tailAfter(m.Position)
+	if err != nil {
+		return err
+	}
+	shown.state.Position, shown.state.Time, shown.state.Reign = m.Position, m.Time, m.Reign
+	if shown.root, err = s.undone(m.Index, tail); err != nil {
+		return err
+	}
+	s.tip, s.last = shown.root, shown
+	s.grown(nil)
+	s.show(m.Index)
+	file := s.state
+	for _, r := range tail {
+		root, err := s.replayed(s.tip, r)
+		if err != nil {
+			return &fault.Error{Code: fault.Unavailable, Message: "the data contradicts its journal; restore a backup", Err: err}
+		}
+		r.root, s.tip = root, root
+	}
+	s.last = &snapshot{root: s.tip, state: file}
+	s.grown(tail)
+	return nil
+}
+
+// tailAfter reads the records after a position.
+func (s *Store) tailAfter(at Position) (out []*pending, err error) {
+	err = guarded(func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(journalBucket).Cursor()
+			for k, v := c.Seek(number(at.Index + 1)); k != nil; k, v = c.Next() {
+				r, err := journal.Decode(append([]byte(nil), v...))
+				if err != nil {
+					return err
+				}
+				if err := r.Follows(at.Index, at.Hash); err != nil {
+					return err
+				}
+				p, err := s.opened(r)
+				if err != nil {
+					return err
+				}
+				at = Position{r.Index, r.Hash}
+				out = append(out, p)
+			}
+			return nil
+		})
+	})
+	if err == nil && at != s.state.Position {
+		err = fault.New(fault.Unavailable, "the journal does not lead from what was published to its end; restore a backup")
+	}
+	return out, fault.Wrap(err, fault.Unavailable, "read what is not published")
+}
+
+// undone is the state before the tail of the journal.
+func (s *Store) undone(index uint64, tail []*pending) (*tree.Root, error) {
+	was := map[target]seal.Value{}
+	for _, r := range tail {
+		for _, c := range r.record.Changes {
+			of := target{c.Kind, c.ID}
+			if _, later := was[of]; !later {
+				was[of] = c.Before
+			}
+		}
+	}
+	edit := s.tip.Edit()
+	for of := range was {
+		edit.Restore(of.kind, of.id, nil) // all first: keys may have gone from one to another
+	}
+	for of, v := range was {
+		o, err := s.Object(of.kind, v)
+		if err != nil {
+			return nil, err
+		}
+		if o != nil {
+			edit.Restore(of.kind, of.id, o)
+		}
+	}
+	return edit.Publish(index), nil
+}

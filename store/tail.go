@@ -1,0 +1,91 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"kowabunga/core/fault"
+	"kowabunga/store/journal"
+)
+
+// Tail returns the bytes of records from index from on, unpublished ones included, up to maxBytes of
+// them, the first whatever its size; none at the end. Faults: as Journal.
+func (s *Store) Tail(from uint64, maxBytes int) (out [][]byte, err error) {
+	end := s.End().Index
+	if from > end+1 {
+		return nil, fault.New(fault.Conflict, "the journal ends at record %d; record %d belongs to another one", end, from)
+	}
+	if from == end+1 {
+		return nil, nil
+	}
+	err = guarded(func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(journalBucket).Cursor()
+			k, v := c.Seek(number(from))
+			if k == nil || !bytes.Equal(k, number(from)) {
+				return &fault.Error{Code: fault.NotFound, Err: ErrGone,
+					Message: fmt.Sprintf("the journal does not reach back to record %d any more; begin with a snapshot", from)}
+			}
+			// A transaction sees a record a moment before it is synced; End does not.
+			for size := 0; k != nil && from <= end; k, v = c.Next() {
+				if size += len(v); size > maxBytes && len(out) > 0 {
+					break
+				}
+				out = append(out, bytes.Clone(v)) // the pages are not ours after this function
+				from++
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "read the journal")
+	}
+	return out, nil
+}
+
+// recent remembers the last records, for those who ask about them on every publication.
+type recent [1024]struct {
+	at    Position
+	epoch Epoch
+}
+
+func (m *recent) add(r *Record) {
+	e := &m[r.Index%uint64(len(m))]
+	e.at, e.epoch = Position{r.Index, r.Hash}, r.Epoch
+}
+
+// Mark is the hash and the epoch of a record that is still kept, published or not, or of the last one that
+// retention removed; false when there is none. The epoch of a removed one is not known, and zero, when an
+// older release removed it. It is answered from memory for the newest records, and otherwise costs reading
+// one.
+func (s *Store) Mark(index uint64) (Hash, Epoch, bool) {
+	s.mu.Lock()
+	file, known := s.end.Load().state, s.recent[index%uint64(len(s.recent))]
+	s.mu.Unlock()
+	switch {
+	case index == file.Index:
+		return file.Hash, file.Reign, true
+	case index == file.Cut.Index:
+		return file.Cut.Hash, file.CutReign, true
+	case index < file.Cut.Index || index > file.Index:
+		return Hash{}, Epoch{}, false
+	case known.at.Index == index:
+		return known.at.Hash, known.epoch, true
+	}
+	var r *Record
+	err := guarded(func() error {
+		return s.db.View(func(tx *bbolt.Tx) (err error) {
+			r, err = journal.Decode(tx.Bucket(journalBucket).Get(number(index)))
+			return err
+		})
+	})
+	if err != nil {
+		return Hash{}, Epoch{}, false // cut meanwhile, or damaged
+	}
+	return r.Hash, r.Epoch, true
+}
+
+// CutAt is the position of the last record that retention removed, zero when it removed none.
+func (s *Store) CutAt() Position { return s.end.Load().state.Cut }
