@@ -6,6 +6,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
+	"kowabunga/core/ipam"
 	"kowabunga/core/machine"
 	"kowabunga/core/metadata"
 	"kowabunga/core/model"
@@ -50,10 +51,12 @@ func checkParts(d model.Draft, o *model.Instance) (*model.Volume, error) {
 		if a.Service != "" {
 			return nil, fault.Bad("adapters", "adapter %q is part of a gateway or load balancer", a.Name)
 		}
+		attached := false
 		for other := range model.By[*model.Instance](d, "adapter", id) {
 			if other.ID != o.ID {
 				return nil, fault.Bad("adapters", "adapter %q is part of instance %q", a.Name, other.Name)
 			}
+			attached = true
 		}
 		s, _ := model.Find[*model.Subnet](d, a.Subnet)
 		if s == nil || regionOf(d, s) != zone.Region {
@@ -61,6 +64,11 @@ func checkParts(d model.Draft, o *model.Instance) (*model.Volume, error) {
 		}
 		if s.Project != "" && s.Project != o.Project {
 			return nil, fault.Bad("adapters", "there is no adapter %s", id)
+		}
+		if !attached && (s.Project == "" || !ipam.MaySend(d, a)) {
+			if err := ipam.CheckSharing(d, a, o.Project); err != nil {
+				return nil, &fault.Error{Code: fault.Conflict, Field: "adapters", Message: "adapter " + a.Name + " cannot be attached: " + fault.From(err).Public()}
+			}
 		}
 		if n, ok := model.Find[*model.VNet](d, s.VNet); ok && !n.Private {
 			public++

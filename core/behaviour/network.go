@@ -124,7 +124,7 @@ func createAdapter(d model.Draft, r *Request) (Outcome, error) {
 		}
 		a.MAC = mac
 	}
-	if err := checkCard(d, a); err != nil {
+	if err := checkCard(d, a, nil); err != nil {
 		return Outcome{}, err
 	}
 	if len(a.Addresses) == 0 && r.Query.Bool("assignIP") {
@@ -137,15 +137,20 @@ func createAdapter(d model.Draft, r *Request) (Outcome, error) {
 	return Outcome{Object: a.ID}, d.Put(a)
 }
 
-// checkCard brings MAC and addresses into canonical form and checks them.
-func checkCard(d model.Draft, a *model.Adapter) error {
-	mac, err := ipam.CanonicalMAC(a.MAC)
-	if err != nil {
-		return err
+// checkCard brings MAC and addresses into canonical form and checks them. The MAC of a stored adapter, old,
+// is checked where something about it changes: one that came to be before a rule did keeps it.
+func checkCard(d model.Draft, a, old *model.Adapter) error {
+	if old == nil || a.MAC != old.MAC {
+		mac, err := ipam.CanonicalMAC(a.MAC)
+		if err != nil {
+			return err
+		}
+		a.MAC = mac
 	}
-	a.MAC = mac
-	if err := ipam.CheckMAC(d, a.ID, a.MAC, a.Reserved); err != nil {
-		return err
+	if old == nil || a.MAC != old.MAC || a.Reserved != old.Reserved || a.Subnet != old.Subnet {
+		if err := ipam.CheckMAC(d, a); err != nil {
+			return err
+		}
 	}
 	s, ok := model.Find[*model.Subnet](d, a.Subnet)
 	if !ok {
@@ -159,7 +164,7 @@ func changeAdapter(d model.Draft, r *Request, o model.Object) error {
 	if a.MAC == "" {
 		a.MAC = old.MAC
 	}
-	if err := checkCard(d, a); err != nil {
+	if err := checkCard(d, a, old); err != nil {
 		return err
 	}
 	if a.MAC == old.MAC && a.Reserved == old.Reserved && slices.Equal(a.Addresses, old.Addresses) {

@@ -146,6 +146,7 @@ func initTenantTables() {
 				}
 				return []model.ID{o.Subnet}
 			}),
+			{Name: "card", Keys: func(o model.Object) []string { return []string{o.(*model.Adapter).MAC} }}, // reserved or not
 			index("kompute", func(o *model.Adapter) model.ID { return o.Kompute }),
 			index("service", func(o *model.Adapter) model.ID { return o.Service })},
 		Refs: []model.Ref{{Field: "subnet", To: model.KindSubnet, IDs: id(func(o *model.Adapter) model.ID { return o.Subnet })},

@@ -66,16 +66,18 @@ func TestDrawnMACsAreUnique(t *testing.T) {
 			}
 			held[mac] = true
 			a := card(100 + n)
-			a.MAC = mac
+			a.MAC, a.Reserved = mac, rapid.Bool().Draw(t, "reserved")
 			put(t, v, a)
-			if err := ipam.CheckMAC(v, a.ID, mac, false); err != nil {
+			if err := ipam.CheckMAC(v, a); err != nil {
 				t.Fatalf("its own address: %v", err)
 			}
-			refusedMAC := ipam.CheckMAC(v, id(99), mac, false)
-			if !fault.Is(refusedMAC, fault.Conflict) {
-				t.Fatalf("a second adapter with %s: %v", mac, refusedMAC)
+			second := card(99)
+			second.MAC = mac
+			if err := ipam.CheckMAC(v, second); a.Reserved == fault.Is(err, fault.Conflict) {
+				t.Fatalf("a second adapter with %s: %v", mac, err)
 			}
-			if err := ipam.CheckMAC(v, id(99), mac, true); err != nil {
+			second.Reserved = true
+			if err := ipam.CheckMAC(v, second); err != nil {
 				t.Fatalf("a sharing adapter: %v", err)
 			}
 		}
@@ -94,10 +96,14 @@ func TestCheckMAC(t *testing.T) {
 		"ff:ff:ff:ff:ff:ff": "group address",
 		"00:00:00:00:00:00": "no card",
 	} {
-		refused(t, ipam.CheckMAC(v, id(50), mac, true), fault.Invalid, "mac", says)
+		a := card(50)
+		a.MAC, a.Reserved = mac, true
+		refused(t, ipam.CheckMAC(v, a), fault.Invalid, "mac", says)
 	}
 	for _, mac := range []string{"da:1e:70:00:00:01", "00:00:5e:00:01:01", "52:54:00:ab:cd:ef"} {
-		if err := ipam.CheckMAC(v, id(50), mac, false); err != nil {
+		a := card(50)
+		a.MAC = mac
+		if err := ipam.CheckMAC(v, a); err != nil {
 			t.Errorf("%s was refused: %v", mac, err)
 		}
 	}

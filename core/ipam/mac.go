@@ -11,12 +11,16 @@ import (
 // addresses below da:1e:70 in use, that many in a row are taken once in 2^128 times.
 const draws = 128
 
-// MAC draws an address below da:1e:70 that no adapter has. Adapters marked as reserved may share theirs
-// and are not looked at. Faults: Exhausted when chance finds none, which means that the prefix is full.
+// MAC draws an address below da:1e:70 that no adapter has, marked as reserved or not. Faults: Exhausted
+// when chance finds none, which means that the prefix is full.
 func MAC(v model.View, draw *model.Draw) (string, error) {
 	for range draws {
-		mac := draw.MAC()
-		if _, taken := model.One[*model.Adapter](v, "mac", mac); !taken {
+		mac, taken := draw.MAC(), false
+		for range model.By[*model.Adapter](v, "card", mac) {
+			taken = true
+			break
+		}
+		if !taken {
 			return mac, nil
 		}
 	}
@@ -67,28 +71,35 @@ func separated(s string, sep byte, group int) bool {
 	return true
 }
 
-// CheckMAC decides whether the adapter, which may not exist yet, may have this MAC address: canonical,
-// of a single card (the group bit clear, IEEE 802 section 8.2), not all zeros, and, unless either is marked
-// as reserved, which allows sharing, held by no other adapter. Faults: Invalid; Conflict.
-func CheckMAC(v model.View, adapter model.ID, mac string, reserved bool) error {
-	canonical, err := CanonicalMAC(mac)
+// CheckMAC decides whether an adapter, which may not be stored yet, may have its MAC address: canonical, of
+// a single card (the group bit clear, IEEE 802 section 8.2), not all zeros, and, unless either is marked as
+// reserved, which allows sharing, held by no other adapter. Marked or not, other projects and the platform's
+// routers keep theirs (see CheckSharing). What is stored already is not asked again before it changes.
+// Faults: Invalid; Conflict.
+func CheckMAC(v model.View, a *model.Adapter) error {
+	canonical, err := CanonicalMAC(a.MAC)
 	if err != nil {
 		return err
 	}
-	if canonical != mac {
-		return fault.Bad("mac", "%s is written %s", mac, canonical)
+	if canonical != a.MAC {
+		return fault.Bad("mac", "%s is written %s", a.MAC, canonical)
 	}
-	if strings.IndexByte("13579bdf", mac[1]) >= 0 {
-		return fault.Bad("mac", "%s is a group address; the second digit of a card's address is even", mac)
+	if strings.IndexByte("13579bdf", a.MAC[1]) >= 0 {
+		return fault.Bad("mac", "%s is a group address; the second digit of a card's address is even", a.MAC)
 	}
-	if mac == "00:00:00:00:00:00" {
-		return fault.Bad("mac", "%s is the address of no card", mac)
+	if a.MAC == "00:00:00:00:00:00" {
+		return fault.Bad("mac", "%s is the address of no card", a.MAC)
 	}
-	if reserved {
+	project := Owner(v, a)
+	if err := CheckSharing(v, a, project); err != nil || a.Reserved {
+		return err
+	}
+	holder, taken := model.One[*model.Adapter](v, "mac", a.MAC)
+	switch {
+	case !taken || holder.ID == a.ID:
 		return nil
+	case Owner(v, holder) == project:
+		return conflict("mac", "%s is in use by adapter %q; choose another or mark the adapter as reserved to share it", a.MAC, holder.Name)
 	}
-	if holder, taken := model.One[*model.Adapter](v, "mac", mac); taken && holder.ID != adapter {
-		return conflict("mac", "%s is in use by adapter %q; choose another or mark the adapter as reserved to share it", mac, holder.Name)
-	}
-	return nil
+	return conflict("mac", "%s is in use by an adapter outside the project; choose another", a.MAC)
 }

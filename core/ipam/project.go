@@ -70,6 +70,8 @@ func ProjectSubnet(v model.View, region model.ID, size int, tr *trace.Trace) (*m
 				// An earlier one of this size does.
 			case inhabited(v, s):
 				refuse(s, "has machines or gateways attached")
+			case sharesMAC(v, s):
+				refuse(s, "has an adapter whose MAC address is in use elsewhere on the vnet")
 			default:
 				if _, err := Gateways(v, s, zones, nil); err != nil {
 					refuse(s, "its gateway pool has too few free addresses for the zones")
@@ -117,6 +119,18 @@ func inhabited(v model.View, s *model.Subnet) bool {
 		}
 		for range model.By[*model.Instance](v, "adapter", adapter.ID) {
 			return true
+		}
+	}
+	return false
+}
+
+// sharesMAC tells whether an adapter on the subnet has the MAC address of one elsewhere on its vnet.
+func sharesMAC(v model.View, s *model.Subnet) bool {
+	for a := range model.By[*model.Adapter](v, "subnet", s.ID) {
+		for other := range sharers(v, a) {
+			if other.Subnet != s.ID {
+				return true
+			}
 		}
 	}
 	return false

@@ -1,6 +1,8 @@
 package ipam
 
 import (
+	"slices"
+
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/core/trace"
@@ -15,6 +17,9 @@ const (
 
 // VRIDs returns the n lowest VRRP router ids that no gateway and no load balancer uses on any of the
 // segments, whoever owns it: routers with the same id on one segment would take each other's addresses.
+// Ids whose virtual MAC address an adapter has there, as machines of projects that speak VRRP do, come
+// last: they are given when there is no other, lest adapters keep everybody from having gateways, and
+// from then on no machine may send under that address (see MaySend).
 //
 // Faults: Exhausted, naming the segment that has the fewest left; NotFound for an unknown segment.
 func VRIDs(v model.View, segments []model.ID, n int, tr *trace.Trace) ([]int64, error) {
@@ -37,11 +42,20 @@ func VRIDs(v model.View, segments []model.ID, n int, tr *trace.Trace) ([]int64, 
 		}
 	}
 	out := make([]int64, 0, n)
+	var squatted []int64
 	for vrid := int64(FirstVRID); vrid <= LastVRID && len(out) < n; vrid++ {
-		if !taken[vrid] {
+		switch {
+		case taken[vrid]:
+		case carded(v, segments, vrid):
+			squatted = append(squatted, vrid)
+		default:
 			out = append(out, vrid)
 		}
 	}
+	if len(squatted) > 0 {
+		tr.Add("VRRP ids", "", trace.Given, "adapters have the virtual MAC addresses of %v, which come last", squatted)
+	}
+	out = append(out, squatted[:min(n-len(out), len(squatted))]...)
 	if len(out) < n {
 		tr.Add("VRRP ids", fullest.ID, trace.Refused, "%d are needed, %d are free", n, len(out))
 		return nil, fault.New(fault.Exhausted, "vnet %q has too few free VRRP ids: %d are needed and %d of %d are in use; delete gateways or load balancers there, or have another vnet added",
@@ -49,6 +63,18 @@ func VRIDs(v model.View, segments []model.ID, n int, tr *trace.Trace) ([]int64, 
 	}
 	tr.Add("VRRP ids", "", trace.Chosen, "%v, the lowest free on all segments", out)
 	return out, nil
+}
+
+// carded tells whether an adapter on one of the segments has a virtual MAC address of this id.
+func carded(v model.View, segments []model.ID, vrid int64) bool {
+	for _, mac := range VRouterMACs(vrid) {
+		for a := range model.By[*model.Adapter](v, "card", mac) {
+			if slices.Contains(segments, segmentOf(v, a)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // used is the ids in use on a segment, each once.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kowabunga/core/agentproto"
+	"kowabunga/core/ipam"
 	"kowabunga/core/model"
 )
 
@@ -12,12 +13,14 @@ import (
 // reasons than that they have them. An adapter is marked as reserved for that:
 //
 //   - Part of no machine, on a subnet of a project, it is an address that moves between machines: all of
-//     the project's machines there may use it, with its MAC address.
+//     the project's machines there may use it, with its MAC address where no other project and no router
+//     of the platform has that on the vnet: nothing of two projects' may send under one.
 //   - Part of a machine, it is a router's, which forwards what others send. The mark counts where nobody
 //     else is harmed: on a subnet of no project, where administrators alone mark adapters, and on a vnet
 //     that is one project's altogether.
 func cards(v model.View, host model.ID) []agentproto.Card {
 	var out []agentproto.Card
+	may := map[model.ID]bool{} // send under the MAC address of an adapter
 	for m := range model.By[*model.Instance](v, "kaktus", host) {
 		for _, id := range m.Adapters {
 			a, ok := model.Find[*model.Adapter](v, id)
@@ -32,11 +35,17 @@ func cards(v model.View, host model.ID) []agentproto.Card {
 			if s.Project != "" {
 				for moving := range model.By[*model.Adapter](v, "reserved", s.ID) {
 					if moving.Kompute == "" && moving.Service == "" && !attached(v, moving.ID) {
-						c.MACs, c.Addresses = append(c.MACs, moving.MAC), append(c.Addresses, moving.Addresses...)
+						if _, asked := may[moving.ID]; !asked {
+							may[moving.ID] = ipam.MaySend(v, moving)
+						}
+						if may[moving.ID] {
+							c.MACs = append(c.MACs, moving.MAC)
+						}
+						c.Addresses = append(c.Addresses, moving.Addresses...)
 					}
 				}
 			}
-			if c.Router || len(c.MACs) > 0 {
+			if c.Router || len(c.MACs) > 0 || len(c.Addresses) > 0 {
 				slices.Sort(c.MACs)
 				slices.Sort(c.Addresses)
 				c.MACs = slices.Compact(c.MACs)
@@ -85,12 +94,43 @@ func (d *dirt) attachment(v model.View, o *model.Instance) {
 		if !ok {
 			continue
 		}
-		if a.Reserved {
-			d.cards(v, a.Subnet)
-		}
+		d.sharers(v, a)
 		for range model.By[*model.Adapter](v, "reserved", a.Subnet) {
 			d.agentsOf(v, o.Kaktus)
 			break
+		}
+	}
+}
+
+// sharers says that what may be sent under an adapter's MAC address is to be told again, to whoever may.
+func (d *dirt) sharers(v model.View, a *model.Adapter) {
+	if a.Reserved {
+		d.cards(v, a.Subnet)
+	}
+	for other := range model.By[*model.Adapter](v, "card", a.MAC) {
+		if other.Reserved && other.Subnet != a.Subnet {
+			d.cards(v, other.Subnet)
+		}
+	}
+}
+
+// cardsOf says so of what is part of a gateway or load balancer.
+func (d *dirt) cardsOf(v model.View, service model.ID) {
+	for a := range model.By[*model.Adapter](v, "service", service) {
+		d.sharers(v, a)
+	}
+}
+
+// vrid says so of the virtual MAC addresses of a VRRP router id.
+func (d *dirt) vrid(v model.View, vrid int64) {
+	if vrid < ipam.FirstVRID || vrid > ipam.LastVRID {
+		return
+	}
+	for _, mac := range ipam.VRouterMACs(vrid) {
+		for a := range model.By[*model.Adapter](v, "card", mac) {
+			if a.Reserved {
+				d.cards(v, a.Subnet)
+			}
 		}
 	}
 }

@@ -19,8 +19,8 @@ func TestA21WhatCardsMaySend(t *testing.T) {
 	base := topology.View()
 	web, _ := model.Find[*model.Instance](base, topology.Machine)
 	card, _ := model.Find[*model.Adapter](base, web.Adapters[0])
-	moving := &model.Adapter{Meta: model.Meta{ID: topology.ID(990001), Name: "vip"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:0a", Addresses: []string{"10.50.201.60", "10.50.201.61"}, Reserved: true}
-	second := &model.Adapter{Meta: model.Meta{ID: topology.ID(990002), Name: "vip-2"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:0a", Addresses: []string{"10.50.201.62"}, Reserved: true}
+	moving := &model.Adapter{Meta: model.Meta{ID: topology.ID(990001), Name: "vip"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:64", Addresses: []string{"10.50.201.60", "10.50.201.61"}, Reserved: true}
+	second := &model.Adapter{Meta: model.Meta{ID: topology.ID(990002), Name: "vip-2"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:64", Addresses: []string{"10.50.201.62"}, Reserved: true}
 	other, _ := model.Find[*model.Instance](base, web.ID)
 	for o := range model.By[*model.Instance](base, "project", topology.Other) {
 		if o.Kaktus == web.Kaktus {
@@ -77,11 +77,58 @@ func TestA21WhatCardsMaySend(t *testing.T) {
 	}
 }
 
+// No address is for machines of two projects, nor one of a router of the platform, whatever was stored
+// before that was refused; and hosts are told when it comes to that and when it is over.
+func TestA21NoCardIsOfTwoProjects(t *testing.T) {
+	web, _ := model.Find[*model.Instance](topology.View(), topology.Machine)
+	card, _ := model.Find[*model.Adapter](topology.View(), web.Adapters[0])
+	own, _ := model.Find[*model.Subnet](topology.View(), card.Subnet)
+	moving := &model.Adapter{Meta: model.Meta{ID: topology.ID(990001), Name: "vip"}, Subnet: own.ID, MAC: "00:00:5e:00:01:64", Addresses: []string{"10.50.201.60"}, Reserved: true}
+	neighbours := &model.Subnet{Meta: model.Meta{ID: topology.ID(990002), Name: "neighbours"}, VNet: own.VNet, CIDR: "10.78.0.0/24", Gateway: "10.78.0.1", Project: topology.Other}
+	base, _ := change(t, topology.View(), func(d model.Draft) error {
+		if err := d.Put(neighbours); err != nil {
+			return err
+		}
+		return d.Put(moving)
+	})
+	rival := func(n int, reserved bool) model.Object {
+		return &model.Adapter{Meta: model.Meta{ID: topology.ID(n), Name: "rival"}, Subnet: neighbours.ID, MAC: moving.MAC, Reserved: reserved}
+	}
+	agent := topology.AgentOf(web.Kaktus)
+	for name, c := range map[string]struct {
+		put  model.Object
+		kept bool
+	}{
+		"a neighbour's card has it":               {rival(990003, false), false},
+		"a neighbour moves it too, as of later":   {rival(990003, true), true},
+		"a neighbour moves it too, as of earlier": {rival(2, true), false},
+		"a balancer has it":                       {&model.Konvey{Meta: model.Meta{ID: topology.ID(990003), Name: "lb-100"}, Project: own.Project, Region: topology.Region, Subnet: own.ID, VRID: 100}, false},
+		"a balancer has another":                  {&model.Konvey{Meta: model.Meta{ID: topology.ID(990003), Name: "lb-101"}, Project: own.Project, Region: topology.Region, Subnet: own.ID, VRID: 101}, true},
+	} {
+		p := netplan.New(base)
+		root, refs := change(t, base, func(d model.Draft) error { return d.Put(c.put) })
+		told := p.Update(root, refs).Agents[agent]
+		state, _ := netplan.Kaktus(root, agent)
+		want := []agentproto.Card{{Adapter: string(card.ID), MACs: []string{moving.MAC}, Addresses: moving.Addresses}}
+		if !c.kept {
+			want[0].MACs = nil
+		}
+		if !reflect.DeepEqual(state.Cards, want) || !told && !c.kept {
+			t.Errorf("%s: %+v, told %v", name, state.Cards, told)
+		}
+		last, refs := change(t, root, func(d model.Draft) error { return d.Delete(c.put.Kind(), c.put.Base().ID) })
+		told = p.Update(last, refs).Agents[agent]
+		if state, _ := netplan.Kaktus(last, agent); len(state.Cards) != 1 || len(state.Cards[0].MACs) != 1 || !told && !c.kept {
+			t.Errorf("%s, and no more: %+v, told %v", name, state.Cards, told)
+		}
+	}
+}
+
 // Hosts are told when machines take up cards and give them back, not only when adapters change.
 func TestA21HostsAreToldOfAttachments(t *testing.T) {
 	web, _ := model.Find[*model.Instance](topology.View(), topology.Machine)
 	card, _ := model.Find[*model.Adapter](topology.View(), web.Adapters[0])
-	moving := &model.Adapter{Meta: model.Meta{ID: topology.ID(990001), Name: "vip"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:0a", Addresses: []string{"10.50.201.60"}, Reserved: true}
+	moving := &model.Adapter{Meta: model.Meta{ID: topology.ID(990001), Name: "vip"}, Subnet: card.Subnet, MAC: "00:00:5e:00:01:64", Addresses: []string{"10.50.201.60"}, Reserved: true}
 	root, _ := change(t, topology.View(), func(d model.Draft) error { return d.Put(moving) })
 	agent := topology.AgentOf(web.Kaktus)
 	var neighbour *model.Instance

@@ -52,6 +52,8 @@ func (d *dirt) touch(v model.View, o model.Object) {
 	case *model.IPsec:
 		d.owner(v, o.Kawaii)
 	case *model.Konvey:
+		d.vrid(v, o.VRID)
+		d.cardsOf(v, o.ID)
 		d.owner(v, o.ID)
 		d.router(o.Region)
 	case *model.Node:
@@ -200,9 +202,7 @@ func (d *dirt) machine(v model.View, o *model.Instance) {
 
 func (d *dirt) adapter(v model.View, o *model.Adapter) {
 	d.scopeOf(v, o.Subnet)
-	if o.Reserved {
-		d.cards(v, o.Subnet)
-	}
+	d.sharers(v, o)
 	for machine := range model.By[*model.Instance](v, "adapter", o.ID) {
 		d.machine(v, machine)
 	}
@@ -227,6 +227,10 @@ func (d *dirt) host(v model.View, o *model.Kaktus) {
 // kawaii drops a gateway, and those that its declarations decide about.
 func (d *dirt) kawaii(v model.View, o *model.Kawaii) {
 	d.owner(v, o.ID)
+	d.cardsOf(v, o.ID)
+	for i := range o.VIPs {
+		d.vrid(v, o.VIPs[i].VRID)
+	}
 	d.router(o.Region)
 	for s := range model.By[*model.Subnet](v, "project", o.Project) {
 		for other := range model.By[*model.Kawaii](v, "peer", s.ID) {

@@ -121,6 +121,9 @@ func mutate(t *rapid.T, d model.Draft, n int) {
 			o.Addresses = []string{word("10.50.201.77", "10.50.202.77", "203.0.113.33", "fe80::2")}
 		case 2:
 			o.Reserved, o.Kompute = !o.Reserved, ""
+			if rapid.Bool().Draw(t, "shared") {
+				o.MAC = word("00:00:5e:00:01:05", "00:00:5e:00:02:0a", "da:1e:70:00:00:01")
+			}
 		default:
 			o.Addresses = nil
 		}
