@@ -76,6 +76,7 @@ var agentKind = Kind{
 	Summary: "The identity under which a host connects.",
 	Fields: common(func(o *model.Agent) *model.Meta { return &o.Meta },
 		str("type", bitOwn, func(o *model.Agent) *string { return &o.Type }, Required, Immutable, Column, Enum("Kiwi", "Kaktus"), Doc("what the agent may be")),
+		str("identity", -1, func(o *model.Agent) *string { return &o.Identity }, ReadOnly, Native, Doc("random id of its state directory; another once its host is made anew")),
 	),
 	Ops: ops(crud("Agent", "agent", "ListAgents", root, readVisible),
 		expiring(action("SetAgentApiToken", "token", "PATCH", "/agent/{agentId}/token", "ApiToken", adminRule)), standing("Agent", "agent", adminRule)),

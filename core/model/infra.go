@@ -62,7 +62,8 @@ type Caps struct {
 // Agent is an identity under which a host connects.
 type Agent struct {
 	Meta
-	Type string `json:"type"` // "Kaktus" or "Kiwi"
+	Type     string `json:"type"`               // "Kaktus" or "Kiwi"
+	Identity string `json:"identity,omitempty"` // of its state directory, as it was admitted last; another once its host is made anew
 }
 
 // VNet is a layer-2 segment of a region.

@@ -23,8 +23,8 @@ type caller struct {
 
 var _ operate.Caller = caller{}
 
-// Online tells whether an agent is connected.
-func (c caller) Online(agent model.ID) bool { return c.fleet.Live().Online(string(agent)) }
+// Online tells whether an agent can be commanded or, where this Kahuna only shows, is connected.
+func (c caller) Online(agent model.ID) bool { return c.fleet.Live().Up(string(agent)) }
 
 type reply struct {
 	result json.RawMessage

@@ -108,7 +108,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	kinds := map[string]int{}
 	for _, member := range m.s.fleet.Live().All() {
-		if member.Online {
+		if member.Connected {
 			kinds[string(member.Hello.Kind)]++
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	assets "kowabunga/embed"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/api"
+	"kowabunga/roles/kahuna/fleet"
 	"kowabunga/roles/kahuna/hosts"
 	"kowabunga/roles/kahuna/identity"
 	"kowabunga/roles/kahuna/mail"
@@ -82,6 +83,7 @@ func (r *reign) begin(ctx context.Context) error {
 	work, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.commands.Store(true)
+	r.s.fleet.Rise(fleet.Reign{Epoch: r.s.store.Epoch()}) // the keeper hears of each agent that comes online, from here on
 	for _, run := range []func(context.Context) error{r.engine.Run, r.keeper.Run, r.accounts.Run, r.outbox.Run, r.s.backups.Run, r.sweep} {
 		r.work.Go(func() { _ = run(work) })
 	}
@@ -114,18 +116,7 @@ func (s *Server) commanding(f func(*reign)) {
 
 // rise makes this Kahuna the one that commands. What it showed before goes on.
 func (s *Server) rise(ctx context.Context) error {
-	r := s.role.Load()
-	s.fleet.Rise()
-	if err := r.begin(ctx); err != nil {
-		s.fleet.Rest(errNoPrimary)
-		return err
-	}
-	for agent, m := range s.fleet.Live().All() {
-		if m.Online {
-			r.keeper.OnConnect(agent, m.Hello)
-		}
-	}
-	return nil
+	return s.role.Load().begin(ctx)
 }
 
 // sink makes this Kahuna one that only shows. Agents stay connected and get no command any more; what

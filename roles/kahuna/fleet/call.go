@@ -85,7 +85,7 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 	}
 	f.mu.Lock()
 	m := f.member(agent)
-	s := m.session
+	s := right.online(m)
 	m.cancels = slices.DeleteFunc(m.cancels, func(request string) bool { return request == opt.Request })
 	f.mu.Unlock()
 	m.used.Store(f.uses.Add(1))
@@ -95,7 +95,7 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 	identity := ""
 	for last := (*session)(nil); ; last = s {
 		if s == nil || s == last {
-			if s, err = f.returned(ctx, m, last, opt.WaitReturn); err != nil {
+			if s, err = f.returned(ctx, right, m, last, opt.WaitReturn); err != nil {
 				if last == nil {
 					if right.ctx.Err() != nil {
 						return unsent(right.ctx)
@@ -124,7 +124,7 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 		case caller.Err() != nil:
 			f.callOff(m, s, opt.Request)
 		case err != nil && right.ctx.Err() != nil:
-			return right.over(agent, method)
+			return right.lost(agent, method)
 		}
 		if !errors.Is(err, link.ErrLost) {
 			return err
@@ -186,13 +186,13 @@ func (s *Snapshot) pick(agents []string, method, prefer string) (best string, on
 }
 
 // returned waits for a session of the agent other than the one that was lost.
-func (f *Fleet) returned(ctx context.Context, m *member, lost *session, patience time.Duration) (*session, error) {
+func (f *Fleet) returned(ctx context.Context, right *command, m *member, lost *session, patience time.Duration) (*session, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
 		snapshot := f.Live()
 		f.mu.Lock()
-		s := m.session
+		s := right.online(m)
 		f.mu.Unlock()
 		if s != nil && s != lost {
 			return s, nil

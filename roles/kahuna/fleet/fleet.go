@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,8 +25,12 @@ type Config struct {
 	Release     string
 	Cluster     string
 	Features    []string
-	Log         *slog.Logger
-	Now         func() time.Time
+	// Node is the id of this Kahuna, Kahunas all that there are, this one too. With a Node agents are offered
+	// agentproto.FeatureLease, and a new Fleet has no right to command.
+	Node    string
+	Kahunas func() []agentproto.Kahuna
+	Log     *slog.Logger
+	Now     func() time.Time
 
 	Heartbeat, Silence, Handshake time.Duration // 0: link's defaults
 	Handshakes                    int           // at once; 0: link's default
@@ -34,8 +39,11 @@ type Config struct {
 	PushTimeout time.Duration                    // for an agent to apply a state; 0: 2 min
 	PushBackoff func(failures int) time.Duration // nil: full jitter below 1 s doubling to 1 min
 
-	OnConnect    func(agent string, hello agentproto.Hello)
-	OnDisconnect func(agent string, reason error)
+	AnnounceTimeout time.Duration                    // for an agent to be admitted and to obey; 0: 1 min
+	AnnounceBackoff func(failures int) time.Duration // nil: full jitter below 250 ms doubling to 8 s
+
+	OnConnect    func(agent string, hello agentproto.Hello) // it can be commanded
+	OnDisconnect func(agent string, reason error)           // after OnConnect
 	OnEvent      func(agent string, e agentproto.Event)
 	OnStatus     func(agent string, st agentproto.Status)
 	// Handle answers calls that agents make. Nil: they have no methods to call.
@@ -56,6 +64,8 @@ type Fleet struct {
 	mu      sync.Mutex // held for moments; never while calling out
 	members map[string]*member
 	command *command
+	kahunas agentproto.KahunaList // last told
+	telling uint64                // how often told
 	closing bool
 
 	uses     atomic.Uint64 // stamps for "used last"
@@ -77,19 +87,33 @@ func New(c Config) *Fleet {
 		c.PushTimeout = 2 * time.Minute
 	}
 	if c.PushBackoff == nil {
-		c.PushBackoff = func(failures int) time.Duration {
-			bound := min(time.Minute, time.Second<<min(failures, 10))
-			return time.Duration(rand.Float64() * float64(bound))
-		}
+		c.PushBackoff = jitter(time.Second, time.Minute)
 	}
-	f := &Fleet{cfg: c, log: c.Log, members: map[string]*member{}, command: newCommand()}
+	if c.AnnounceTimeout == 0 {
+		c.AnnounceTimeout = time.Minute
+	}
+	if c.AnnounceBackoff == nil {
+		c.AnnounceBackoff = jitter(250*time.Millisecond, 8*time.Second)
+	}
+	f := &Fleet{cfg: c, log: c.Log, members: map[string]*member{}, command: newCommand(Reign{})}
+	if c.Node != "" {
+		c.Features = append(slices.Clone(c.Features), agentproto.FeatureLease)
+		f.command.over(fault.New(fault.Unavailable, "this Kahuna does not command yet"))
+	}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	f.live.Store(&Snapshot{changed: make(chan struct{})})
 	f.gate = link.NewGate(link.GateConfig{
-		Credentials: c.Credentials, Epoch: c.Epoch, Secret: c.Secret, Release: c.Release, Cluster: c.Cluster, Features: c.Features,
+		Credentials: c.Credentials, Epoch: c.Epoch, Secret: c.Secret, Release: c.Release, Cluster: c.Cluster, Features: c.Features, Node: c.Node, Kahunas: c.Kahunas,
 		Heartbeat: c.Heartbeat, Silence: c.Silence, Handshake: c.Handshake, Slots: c.Handshakes, Now: c.Now, Log: c.Log,
 	})
 	return f
+}
+
+// jitter waits a random part of a bound that doubles with each failure.
+func jitter(least, most time.Duration) func(failures int) time.Duration {
+	return func(failures int) time.Duration {
+		return time.Duration(rand.Float64() * float64(min(most, least<<min(failures, 10))))
+	}
 }
 
 // ServeHTTP answers one agent that dials in.
@@ -121,7 +145,8 @@ func (f *Fleet) admit(adm *link.Admission) {
 	id := adm.Hello.Agent
 	f.mu.Lock()
 	m := f.member(id)
-	s := &session{fleet: f, member: m, conn: adm.Conn, hello: adm.Hello, since: f.cfg.Now()}
+	s := &session{fleet: f, member: m, conn: adm.Conn, hello: adm.Hello, since: f.cfg.Now(),
+		leased: f.cfg.Node != "" && slices.Contains(adm.Hello.Features, agentproto.FeatureLease)}
 	m.arriving[s] = struct{}{}
 	f.mu.Unlock()
 
@@ -147,9 +172,11 @@ func (f *Fleet) admit(adm *link.Admission) {
 	}
 	old := m.session
 	m.session = s
-	held := m.greet(s.hello, epoch)
-	cancels := m.cancels
-	m.cancels = nil
+	m.hello, m.leased = s.hello, s.leased
+	var greeting greeting
+	if !s.leased {
+		greeting = m.greet(epoch)
+	}
 	if !cred.Expires.IsZero() {
 		s.expiry = time.AfterFunc(cred.Expires.Sub(f.cfg.Now()), func() { s.conn.Revoke("the key expired") })
 	}
@@ -167,17 +194,14 @@ func (f *Fleet) admit(adm *link.Admission) {
 		old.conn.Supersede()
 	}
 	log.Info("agent connected", "release", adm.Hello.Release)
-	if f.cfg.OnConnect != nil {
-		f.post(m, presenceKey, func() { f.cfg.OnConnect(id, adm.Hello) })
+	if s.leased {
+		adm.Welcome(s)
+		f.attend(s)
+	} else {
+		f.connected(m, greeting)
+		adm.Welcome(s)
+		f.resume(s, greeting)
 	}
-	for _, st := range held {
-		f.status(m, st)
-	}
-	adm.Welcome(s)
-	for _, request := range cancels {
-		_ = adm.Conn.TryNotify(agentproto.MethodCancel, agentproto.Cancel{Request: request}) // its deadline ends it otherwise
-	}
-	f.push(m)
 	adm.Conn.AfterDone(s.ended)
 }
 
@@ -189,7 +213,7 @@ func (s *session) ended() {
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
-	current := m.session == s
+	current, online := m.session == s, f.command.commands(s)
 	if current {
 		m.session = nil
 		m.left(s)
@@ -197,15 +221,15 @@ func (s *session) ended() {
 	}
 	f.mu.Unlock()
 	if current {
-		f.departed(m, s.conn.Err())
+		f.departed(m, online, s.conn.Err())
 	}
 	<-s.conn.Gone()
 	f.tasks.Done()
 }
 
-func (f *Fleet) departed(m *member, reason error) {
+func (f *Fleet) departed(m *member, online bool, reason error) {
 	f.log.Info("agent disconnected", "agent", m.id, "reason", reason)
-	if f.cfg.OnDisconnect != nil {
+	if online && f.cfg.OnDisconnect != nil {
 		f.post(m, presenceKey, func() { f.cfg.OnDisconnect(m.id, reason) })
 	}
 }
@@ -224,6 +248,7 @@ func (f *Fleet) Disconnect(agent string) {
 		s.revoked = true
 	}
 	s := m.session
+	online := f.command.commands(s)
 	if s != nil {
 		m.session = nil
 		m.left(s)
@@ -233,7 +258,7 @@ func (f *Fleet) Disconnect(agent string) {
 	if s == nil {
 		return
 	}
-	f.departed(m, fault.New(fault.Denied, "the agent's key was revoked"))
+	f.departed(m, online, fault.New(fault.Denied, "the agent's key was revoked"))
 	s.conn.Revoke("the agent's key was revoked")
 	timer := time.NewTimer(3 * time.Second) // a handler of ours that does not end holds the connection's end, not its use
 	defer timer.Stop()

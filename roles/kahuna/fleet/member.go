@@ -22,6 +22,7 @@ type member struct {
 	session  *session
 	arriving map[*session]struct{}
 	hello    agentproto.Hello // of the newest session
+	leased   bool             // the newest session is
 	seen     time.Time        // end of the last session
 	cancels  []string         // requests to call off when the agent is back
 	desired  map[string]*want
@@ -34,13 +35,22 @@ type member struct {
 
 // session is one connection of an agent and the peer it talks to.
 type session struct {
-	fleet   *Fleet
-	member  *member
-	conn    *link.Conn
-	hello   agentproto.Hello
-	since   time.Time
-	expiry  *time.Timer
-	revoked bool // while arriving
+	fleet  *Fleet
+	member *member
+	conn   *link.Conn
+	hello  agentproto.Hello
+	since  time.Time
+	expiry *time.Timer
+	leased bool // both ends know that there may be several Kahunas
+
+	// Guarded by Fleet.mu.
+	revoked  bool     // while arriving
+	obeys    *command // it answered the announcement of this one
+	refuses  *command // and this one's for good with a fault
+	outdated bool     // what it answered is
+	listed   bool     // it was told of the Kahunas since
+	told     uint64   // how often Fleet.Tell had been called by then
+	attended bool     // somebody announces or tells
 }
 
 var _ link.Peer = (*session)(nil)
@@ -92,6 +102,9 @@ func (s *session) Notify(method string, params json.RawMessage) {
 			f.counters.events.Add(1)
 			f.post(m, "event\x00"+e.Type+"\x00"+e.Subject, func() { f.cfg.OnEvent(m.id, e) })
 		}
+		if e.Type == agentproto.EventEnded {
+			f.again(s)
+		}
 	case agentproto.MethodStatus:
 		var st agentproto.Status
 		if json.Unmarshal(params, &st) == nil {
@@ -108,12 +121,14 @@ func (f *Fleet) status(m *member, st agentproto.Status) {
 
 // Member is one agent in a Snapshot.
 type Member struct {
-	Online bool
-	Since  time.Time        // start of the session; zero when offline
-	Hello  agentproto.Hello // of the newest session; shared, not to be changed
-	seen   time.Time
-	conn   *link.Conn
-	used   *atomic.Uint64
+	Online    bool             // it can be commanded
+	Connected bool             // with FeatureLease, perhaps to be asked as a witness only
+	Since     time.Time        // start of the session; zero when not connected
+	Hello     agentproto.Hello // of the newest session; shared, not to be changed
+	Leased    bool             // both ends of that session know that there may be several Kahunas
+	seen      time.Time
+	conn      *link.Conn
+	used      *atomic.Uint64
 }
 
 // LastSeen is when the agent last gave a sign of life.
@@ -136,8 +151,9 @@ func (m Member) Offers(method string) bool {
 
 // Snapshot is who was connected at one moment. It never changes, so reading it needs no lock.
 type Snapshot struct {
-	members map[string]Member
-	changed chan struct{} // closed when there is a newer snapshot
+	members  map[string]Member
+	commands bool
+	changed  chan struct{} // closed when there is a newer snapshot
 }
 
 // Live is the present snapshot.
@@ -149,8 +165,14 @@ func (s *Snapshot) Get(agent string) (Member, bool) {
 	return m, ok
 }
 
-// Online reports whether an agent is connected.
+// Online reports whether an agent can be commanded.
 func (s *Snapshot) Online(agent string) bool { return s.members[agent].Online }
+
+// Up reports, for show, whether an agent is online or, where this Kahuna commands nobody, connected.
+func (s *Snapshot) Up(agent string) bool {
+	m := s.members[agent]
+	return m.Online || !s.commands && m.Connected
+}
 
 // All ranges over every agent that was connected to this Kahuna.
 func (s *Snapshot) All() iter.Seq2[string, Member] {
@@ -165,13 +187,13 @@ func (s *Snapshot) All() iter.Seq2[string, Member] {
 
 // publish makes the next snapshot. It needs the lock.
 func (f *Fleet) publish() {
-	next := &Snapshot{members: make(map[string]Member, len(f.members)), changed: make(chan struct{})}
+	next := &Snapshot{members: make(map[string]Member, len(f.members)), commands: f.command.reason == nil, changed: make(chan struct{})}
 	for id, m := range f.members {
 		switch {
 		case m.session != nil:
-			next.members[id] = Member{Online: true, Since: m.session.since, Hello: m.hello, conn: m.session.conn, used: m.used}
+			next.members[id] = Member{Online: f.command.commands(m.session), Connected: true, Leased: m.leased, Since: m.session.since, Hello: m.hello, conn: m.session.conn, used: m.used}
 		case !m.seen.IsZero():
-			next.members[id] = Member{Hello: m.hello, seen: m.seen, used: m.used}
+			next.members[id] = Member{Leased: m.leased, Hello: m.hello, seen: m.seen, used: m.used}
 		}
 	}
 	close(f.live.Swap(next).changed)

@@ -44,7 +44,7 @@ func (f *Fleet) Push(agent string, st agentproto.State) {
 	}
 	*w = want{state: st, version: w.version + 1}
 	if s := m.session; s != nil && !known {
-		w.settled = holds(s.hello, st, epoch)
+		w.settled = f.command.commands(s) && holds(m.hello, st, epoch)
 	}
 	settled := w.settled
 	f.mu.Unlock()
@@ -61,17 +61,41 @@ func holds(h agentproto.Hello, st agentproto.State, epoch agentproto.Epoch) bool
 	return ok && generation == st.Generation && h.Epochs[st.Name] == epoch
 }
 
-// greet compares what a new session holds with what it should, and returns the states that are as they
-// should be. It needs the lock.
-func (m *member) greet(h agentproto.Hello, epoch agentproto.Epoch) (held []agentproto.Status) {
-	m.hello = h
+// greeting is what an agent that can be commanded now is greeted with.
+type greeting struct {
+	hello   agentproto.Hello
+	held    []agentproto.Status // the states that are as they should be
+	cancels []string            // requests to call off
+}
+
+// greet compares what a new session holds with what it should. It needs the lock.
+func (m *member) greet(epoch agentproto.Epoch) greeting {
+	g := greeting{hello: m.hello, cancels: m.cancels}
+	m.cancels = nil
 	for name, w := range m.desired {
-		w.settled, w.failures, w.notYet = holds(h, w.state, epoch), 0, time.Time{}
+		w.settled, w.failures, w.notYet = holds(m.hello, w.state, epoch), 0, time.Time{}
 		if w.settled {
-			held = append(held, agentproto.Status{Name: name, Generation: w.state.Generation, Applied: true})
+			g.held = append(g.held, agentproto.Status{Name: name, Generation: w.state.Generation, Applied: true})
 		}
 	}
-	return held
+	return g
+}
+
+// connected reports that an agent can be commanded, resume goes on with what it was in the middle of.
+func (f *Fleet) connected(m *member, g greeting) {
+	if f.cfg.OnConnect != nil {
+		f.post(m, presenceKey, func() { f.cfg.OnConnect(m.id, g.hello) })
+	}
+	for _, st := range g.held {
+		f.status(m, st)
+	}
+}
+
+func (f *Fleet) resume(s *session, g greeting) {
+	for _, request := range g.cancels {
+		_ = s.conn.TryNotify(agentproto.MethodCancel, agentproto.Cancel{Request: request}) // its deadline ends it otherwise
+	}
+	f.push(s.member)
 }
 
 // push makes sure that somebody sends what is not settled.
@@ -82,7 +106,7 @@ func (f *Fleet) push(m *member) {
 	case m.wake <- struct{}{}:
 	default:
 	}
-	if m.pushing || m.session == nil || len(m.desired) == 0 || f.closing {
+	if m.pushing || !f.command.commands(m.session) || len(m.desired) == 0 || f.closing {
 		return
 	}
 	m.pushing = true
@@ -119,7 +143,7 @@ func (f *Fleet) nextPush(m *member) (*session, *want, time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	pause := time.Duration(-1)
-	if m.session != nil && !f.closing && m.session.conn.Err() == nil {
+	if f.command.commands(m.session) && !f.closing && m.session.conn.Err() == nil {
 		for _, w := range m.desired {
 			if w.settled {
 				continue
@@ -142,7 +166,7 @@ func (f *Fleet) nextPush(m *member) (*session, *want, time.Duration) {
 
 func (f *Fleet) pushOne(m *member, s *session, w *want) {
 	f.mu.Lock()
-	st, version, right, wanted := w.state, w.version, f.command, m.desired[w.state.Name] == w
+	st, version, right, wanted := w.state, w.version, f.command, m.desired[w.state.Name] == w && f.command.commands(s)
 	f.mu.Unlock()
 	if !wanted {
 		return
@@ -191,9 +215,10 @@ func (f *Fleet) apply(right *command, s *session, st agentproto.State) (agentpro
 	return status, err
 }
 
-// Counters are totals since the fleet was made, and the number of agents connected now.
+// Counters are totals since the fleet was made, and the number of agents now.
 type Counters struct {
-	Online       int
+	Online       int // that can be commanded
+	Connected    int
 	Connects     uint64
 	Superseded   uint64 // sessions that a newer one replaced
 	Refused      uint64
@@ -221,6 +246,9 @@ func (f *Fleet) Counters() Counters {
 	for _, m := range f.Live().All() {
 		if m.Online {
 			n.Online++
+		}
+		if m.Connected {
+			n.Connected++
 		}
 	}
 	return n

@@ -179,6 +179,9 @@ func (k *Keeper) revoke() {
 // OnConnect is the fleet's callback for a new session.
 func (k *Keeper) OnConnect(agent string, hello agentproto.Hello) {
 	k.log.Info("agent connected", "agent", agent, "kind", hello.Kind, "release", hello.Release, "boot", hello.BootID)
+	if err := k.Admit(context.Background(), agent, hello); err != nil {
+		k.log.Warn("the identity of an agent is not recorded", "agent", agent, "error", err)
+	}
 	k.pushTo(model.ID(agent))
 	if hello.Kind == agentproto.Kaktus {
 		k.inspect(model.ID(agent))

@@ -121,7 +121,7 @@ type rig struct {
 	keeper *Keeper
 }
 
-func newRig(t *testing.T, ahead time.Duration) *rig {
+func newRig(t *testing.T, ahead time.Duration, change ...func(*fleet.Config)) *rig {
 	r := &rig{T: t, store: open(t)}
 	seed := [32]byte{1}
 	draw := model.NewDraw(seed, time.Unix(0, 0))
@@ -130,9 +130,13 @@ func newRig(t *testing.T, ahead time.Duration) *rig {
 	credential.NewProof(draw, key).Keep(token)
 	put(t, r.store, append(host(), token)...)
 	r.keeper = New(r.store, time.Now, quiet())
-	r.fleet = fleet.New(fleet.Config{Credentials: identity.Agents{Views: r.store}, Epoch: r.store.Epoch, Secret: []byte("0123456789abcdef0123456789abcdef"),
+	config := fleet.Config{Credentials: identity.Agents{Views: r.store}, Epoch: r.store.Epoch, Secret: []byte("0123456789abcdef0123456789abcdef"),
 		Release: "test", Log: quiet(), Now: func() time.Time { return time.Now().Add(ahead) },
-		OnConnect: r.keeper.OnConnect, OnDisconnect: r.keeper.OnDisconnect, OnEvent: r.keeper.OnEvent, OnStatus: r.keeper.OnStatus})
+		OnConnect: r.keeper.OnConnect, OnDisconnect: r.keeper.OnDisconnect, OnEvent: r.keeper.OnEvent, OnStatus: r.keeper.OnStatus}
+	for _, f := range change {
+		f(&config)
+	}
+	r.fleet = fleet.New(config)
 	r.keeper.Attach(r.fleet)
 	server := httptest.NewServer(r.fleet)
 	agent, err := sim.NewKaktus(sim.Config{URL: server.URL, ID: string(id(3)), Key: key, Threads: 8, Memory: 8 << 30})
@@ -152,7 +156,7 @@ func newRig(t *testing.T, ahead time.Duration) *rig {
 		}
 		server.Close()
 	})
-	r.until("the agent is connected", func() bool { return r.fleet.Live().Online(string(id(3))) })
+	r.until("the agent is connected", func() bool { m, _ := r.fleet.Live().Get(string(id(3))); return m.Connected })
 	return r
 }
 

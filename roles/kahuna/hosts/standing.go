@@ -53,8 +53,9 @@ func (k *Keeper) standing(v model.View, of held, node string) agentproto.StateHe
 	if a, ok := model.Find[*model.Agent](v, of.agent); ok {
 		s.Name = a.Name
 	}
-	m, known := k.fleet.Live().Get(string(of.agent))
-	s.Online = known && m.Online
+	live := k.fleet.Live()
+	m, _ := live.Get(string(of.agent))
+	s.Online = live.Up(string(of.agent))
 	s.Wanted = k.pushed[of].generation
 	k.mu.Lock()
 	st, said := k.applied[of]
