@@ -77,7 +77,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer, o BackupOptions) (*Head
 
 func (s *Store) backup(ctx context.Context, w io.Writer, o BackupOptions) (*Header, error) {
 	now := s.published.Load()
-	h := &Header{Position: now.state.Position, Time: now.state.Time, Epoch: now.state.Reign, Schema: schema, Made: stamp(s.opts.Now(), time.Time{}), Store: now.state.Created, Key: KeyOutside}
+	h := s.header(now)
 	recipients, err := o.recipients(h)
 	if err != nil {
 		return nil, err
@@ -92,29 +92,39 @@ func (s *Store) backup(ctx context.Context, w io.Writer, o BackupOptions) (*Head
 		}
 		out.frame('k', wrapped)
 	}
+	return h, s.pack(out, now)
+}
+
+// header describes a state.
+func (s *Store) header(now *snapshot) *Header {
+	return &Header{Position: now.state.Position, Time: now.state.Time, Epoch: now.state.Reign, Schema: schema, Made: stamp(s.opts.Now(), time.Time{}), Store: now.state.Created, Key: KeyOutside}
+}
+
+// pack writes the objects of a state, the journal up to it, and the end.
+func (s *Store) pack(out *framer, now *snapshot) (err error) {
 	end := backupEnd{}
 	for i := range s.opts.Tables {
 		t := &s.opts.Tables[i]
 		for obj := range now.root.All(t.Kind) {
 			v, err := s.sealer.Encode(t, obj)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			b := octets.Append(nil, t.Kind)
 			b = octets.Append(b, obj.Base().ID)
 			if out.frame('o', octets.Append(b, v)); out.err != nil {
-				return nil, out.err
+				return out.err
 			}
 			end.Objects++
 		}
 	}
 	if end.Records, err = s.backupJournal(out, now); err != nil {
-		return nil, err
+		return err
 	}
 	end.Sum = out.sum.Sum(nil)
 	end.Mac = s.sealer.Sum(end.Sum)
 	out.json('e', end)
-	return h, out.err
+	return out.err
 }
 
 // backupJournal writes the records up to a state. Retention may cut while it reads: what is gone before

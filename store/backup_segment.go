@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -77,7 +76,7 @@ func (s *Store) backupSince(ctx context.Context, w io.Writer, from Position) (*S
 
 // unpackSegment reads a segment up to its first record.
 func unpackSegment(r io.Reader) (*unpacker, *SegmentHeader, error) {
-	u, h := &unpacker{r: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}, &SegmentHeader{}
+	u, h := framed(r, "backup"), &SegmentHeader{}
 	if err := u.begin(segmentMagic, h); err != nil {
 		return nil, nil, err
 	}

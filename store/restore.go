@@ -181,7 +181,7 @@ type filling struct {
 
 func (f *filling) put(size int, write func(*bbolt.Tx) error) (err error) {
 	if err := f.ctx.Err(); err != nil {
-		return err
+		return fault.From(err)
 	}
 	if f.size > 4<<20 {
 		if err := f.end(true); err != nil {

@@ -21,8 +21,9 @@ import (
 // maxFrame bounds one frame of a backup: no object and no record comes near it.
 const maxFrame = 64 << 20
 
-// unpacker reads a backup.
+// unpacker reads a backup, or another file of the same frames.
 type unpacker struct {
+	of     string // what it is, for faults
 	r      *bufio.Reader
 	sum    hash.Hash
 	header Header
@@ -40,9 +41,13 @@ func ReadHeader(r io.Reader) (*Header, error) {
 	return &u.header, nil
 }
 
+func framed(r io.Reader, of string) *unpacker {
+	return &unpacker{r: bufio.NewReaderSize(r, 1<<16), sum: sha256.New(), of: of}
+}
+
 // unpack reads a backup up to its first object.
 func unpack(r io.Reader) (*unpacker, error) {
-	u := &unpacker{r: bufio.NewReaderSize(r, 1<<16), sum: sha256.New()}
+	u := framed(r, "backup")
 	if err := u.begin(backupMagic, &u.header); err != nil {
 		return nil, err
 	}
@@ -59,14 +64,14 @@ func unpack(r io.Reader) (*unpacker, error) {
 func (u *unpacker) begin(line string, header any) error {
 	magic := make([]byte, len(line))
 	if _, err := io.ReadFull(u.r, magic); err != nil || string(magic) != line {
-		return fault.New(fault.Malformed, "this is not a backup of Kowabunga, or one of a newer form")
+		return fault.New(fault.Malformed, "this is not a %s of Kowabunga, or one of a newer form", u.of)
 	}
 	u.sum.Write(magic)
 	if err := u.next(); err != nil {
 		return err
 	}
 	if u.kind != 'h' {
-		return fault.New(fault.Malformed, "the backup has no header")
+		return u.malformed("has no header")
 	}
 	if err := json.Unmarshal(u.body, header); err != nil {
 		return &fault.Error{Code: fault.Malformed, Op: "read the header", Err: err}
@@ -78,19 +83,19 @@ func (u *unpacker) begin(line string, header any) error {
 func (u *unpacker) next() error {
 	kind, err := u.r.ReadByte()
 	if err != nil {
-		return cutOff(err)
+		return u.cutOff(err)
 	}
 	n, err := binary.ReadUvarint(u.r)
 	if err != nil {
-		return cutOff(err)
+		return u.cutOff(err)
 	}
 	if n > maxFrame {
-		return fault.New(fault.Malformed, "the backup is damaged: a part of it claims %d bytes", n)
+		return u.malformed("is damaged: a part of it claims %d bytes", n)
 	}
 	// Grown as the bytes come, so that a lying length costs nothing.
 	var b bytes.Buffer
 	if _, err := io.CopyN(&b, u.r, int64(n)); err != nil {
-		return cutOff(err)
+		return u.cutOff(err)
 	}
 	u.kind, u.body = kind, b.Bytes()
 	if kind != 'e' {
@@ -99,8 +104,12 @@ func (u *unpacker) next() error {
 	return nil
 }
 
-func cutOff(err error) error {
-	return &fault.Error{Code: fault.Malformed, Message: "the backup is cut off", Err: err}
+func (u *unpacker) cutOff(err error) error {
+	return &fault.Error{Code: fault.Malformed, Message: "the " + u.of + " is cut off", Err: err}
+}
+
+func (u *unpacker) malformed(format string, args ...any) error {
+	return fault.New(fault.Malformed, "the "+u.of+" "+format, args...)
 }
 
 // content feeds every object and record to the functions and verifies counts, chain and sums. It
@@ -121,7 +130,7 @@ func (u *unpacker) content(sealer *seal.Sealer, object func(kind, id, value []by
 		}
 	}
 	if u.kind != 'c' {
-		return cut, fault.New(fault.Malformed, "the backup has no journal")
+		return cut, u.malformed("has no journal")
 	}
 	if err := json.Unmarshal(u.body, &cut); err != nil {
 		return cut, &fault.Error{Code: fault.Malformed, Op: "read where the journal begins", Err: err}
@@ -153,16 +162,16 @@ func (u *unpacker) rest(sealer *seal.Sealer, at, to Position, end backupEnd, rec
 	}
 	var said backupEnd
 	if err := json.Unmarshal(u.body, &said); u.kind != 'e' || err != nil {
-		return fault.New(fault.Malformed, "the backup has no end")
+		return u.malformed("has no end")
 	}
 	sum := u.sum.Sum(nil)
 	switch {
 	case !bytes.Equal(sum, said.Sum):
-		return fault.New(fault.Malformed, "the backup is damaged: its checksum is wrong")
+		return u.malformed("is damaged: its checksum is wrong")
 	case !bytes.Equal(sealer.Sum(sum), said.Mac):
-		return fault.New(fault.Denied, "the backup was made with another sealing key, or changed by somebody without it")
+		return fault.New(fault.Denied, "the %s was made with another sealing key, or changed by somebody without it", u.of)
 	case at != to || said.Objects != end.Objects || said.Records != end.Records:
-		return fault.New(fault.Malformed, "the backup does not hold what its header promises")
+		return u.malformed("does not hold what its header promises")
 	}
 	return nil
 }
@@ -213,7 +222,7 @@ func (u *unpacker) key(o RestoreOptions) (key Key, err error) {
 		return key, &fault.Error{Code: fault.Denied, Message: "the sealing key in the backup does not open with that passphrase or identity", Err: err}
 	}
 	if _, err := io.ReadFull(r, key[:]); err != nil {
-		return key, cutOff(err)
+		return key, u.cutOff(err)
 	}
 	return key, nil
 }

@@ -27,6 +27,7 @@ var (
 	ofCommit = momentsOf("commit")
 	ofBegin  = momentsOf("begin")
 	ofAppend = momentsOf("append")
+	ofCut    = momentsOf("cut")
 )
 
 // write makes records durable in one transaction and returns the state they lead to. The state of the
