@@ -30,6 +30,7 @@ const (
 	Fenced          Code = "fenced"          // 503: the command came from an older epoch
 	Cancelled       Code = "cancelled"       // 499 in logs, 503 on the wire: the work was called off
 	Exhausted       Code = "exhausted"       // 507: quota, capacity or address space is used up
+	Unknown         Code = "unknown"         // 503: whether it was done is not known; look before asking for it again
 )
 
 // Error is what every package of this project returns when something goes wrong.
@@ -147,7 +148,7 @@ func (c Code) HTTPStatus() int {
 		return 422
 	case Throttled:
 		return 429
-	case Unavailable, Fenced, Cancelled:
+	case Unavailable, Fenced, Cancelled, Unknown:
 		return 503
 	case Exhausted:
 		return 507
@@ -182,4 +183,4 @@ func FromRPCCode(n int64) Code {
 	return Internal
 }
 
-var rpcCodes = []Code{Internal, Malformed, Unauthenticated, Denied, NotFound, Conflict, Invalid, Throttled, Unavailable, Fenced, Cancelled, Exhausted}
+var rpcCodes = []Code{Internal, Malformed, Unauthenticated, Denied, NotFound, Conflict, Invalid, Throttled, Unavailable, Fenced, Cancelled, Exhausted, Unknown}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"kowabunga/core/fault"
 )
@@ -20,6 +22,19 @@ type StepID struct {
 // Request is the id on the wire: operation/step/direction/attempt.
 func (s StepID) Request() string {
 	return fmt.Sprintf("%s/%d/%s/%d", s.Operation, s.Step, s.Direction, s.Attempt)
+}
+
+// ParseStep is the inverse of Request.
+func ParseStep(request string) (s StepID, ok bool) {
+	parts := strings.Split(request, "/")
+	if len(parts) != 4 {
+		return s, false
+	}
+	var errs [2]error
+	s.Operation, s.Direction = parts[0], parts[2]
+	s.Step, errs[0] = strconv.Atoi(parts[1])
+	s.Attempt, errs[1] = strconv.Atoi(parts[3])
+	return s, errs == [2]error{} && s.Request() == request
 }
 
 // Resumed is the id under which a step is asked again whose outcome is not recorded: the same, whoever
@@ -79,7 +94,7 @@ const (
 	ReplyFresh    Reply = "fresh"    // it is about to start; AnswerStep will come
 	ReplyRunning  Reply = "running"  // it runs; AnswerStep will come
 	ReplyAnswered Reply = "answered" // the answer is at hand
-	ReplyUnknown  Reply = "unknown"  // it was started, and the agent died before it had an answer: a probe decides
+	ReplyUnknown  Reply = "unknown"  // it was started, or may have been, and its answer is lost: a probe decides
 )
 
 // settledKept is how many settled requests a ledger remembers, so that a late copy of a call is not
@@ -92,6 +107,9 @@ type Ledger struct {
 	flaws   Flaws
 	steps   map[string]*step
 	settled []string // requests, oldest first
+
+	lost    bool           // of what was on disk something is missing
+	doubted map[string]int // since then: attempts answered as unknown, by operation and step
 }
 
 type step struct {
@@ -108,7 +126,7 @@ const (
 	answering              // being kept as answered
 	unkept                 // answered, but keeping that failed
 	answered
-	unknown // started by a process that is gone
+	unknown // started by a process that is gone, or perhaps so
 	settled
 )
 
@@ -129,6 +147,49 @@ func NewLedger(entries []LedgerEntry, flaws Flaws) *Ledger {
 	return l
 }
 
+// Lose tells that of what was on disk something is missing. Whatever is not known may have been started:
+// it is unknown, until Recover. Another attempt at a step that was answered so is fresh.
+func (l *Ledger) Lose() { l.lost, l.doubted = true, map[string]int{} }
+
+// Lost tells whether Recover is waited for.
+func (l *Ledger) Lost() bool { return l.lost }
+
+// Recover ends what Lose began, by all requests that may have been asked for before and are not settled:
+// those that are not known here are unknown for good.
+func (l *Ledger) Recover(e Epoch, open []string) (effects []Effect) {
+	for _, request := range open {
+		if _, there := l.steps[request]; !there && request != "" {
+			effects = append(effects, l.doubt(LedgerEntry{Request: request, Epoch: e})...)
+		}
+	}
+	l.lost, l.doubted = false, nil
+	return effects
+}
+
+// doubt makes a step unknown.
+func (l *Ledger) doubt(e LedgerEntry) []Effect {
+	s := &step{LedgerEntry: LedgerEntry{Request: e.Request, Epoch: e.Epoch, Sum: e.Sum, State: StepStarted}, at: unknown}
+	l.steps[e.Request] = s
+	return l.keep(s)
+}
+
+// doubtful tells whether a request that is not known may be one that is missing.
+func (l *Ledger) doubtful(request string) bool {
+	if !l.lost {
+		return false
+	}
+	s, ok := ParseStep(request)
+	if !ok {
+		return true
+	}
+	key := s.Operation + "/" + strconv.Itoa(s.Step)
+	if before := l.doubted[key]; before != 0 && before < s.Attempt {
+		return false
+	}
+	l.doubted[key] = s.Attempt
+	return true
+}
+
 // Ask takes a call of a step: its request, epoch and sum. Faults: Conflict, the request id was used for
 // another call, or is settled; Malformed, there is no request id.
 func (l *Ledger) Ask(e LedgerEntry) (r Reply, answer []byte, effects []Effect, err error) {
@@ -136,13 +197,15 @@ func (l *Ledger) Ask(e LedgerEntry) (r Reply, answer []byte, effects []Effect, e
 	switch {
 	case e.Request == "":
 		return "", nil, nil, fault.New(fault.Malformed, "a step has no request id")
+	case !there && l.doubtful(e.Request):
+		return ReplyUnknown, nil, l.doubt(e), nil
 	case !there:
 		s = &step{LedgerEntry: LedgerEntry{Request: e.Request, Epoch: e.Epoch, Sum: e.Sum, State: StepStarted}}
 		l.steps[e.Request] = s
 		return ReplyFresh, nil, l.keep(s), nil
 	case s.at == settled:
 		return "", nil, nil, fault.New(fault.Conflict, "request %.100q is settled: its answer was taken", e.Request)
-	case s.Sum != e.Sum:
+	case s.Sum != e.Sum && s.Sum != "": // one that Recover named has none
 		return "", nil, nil, fault.New(fault.Conflict, "request id %.100q was used for another call", e.Request)
 	}
 	switch s.at {
@@ -202,7 +265,7 @@ func (l *Ledger) NotKept(request string) {
 func (l *Ledger) Settle(e Epoch, requests []string) (effects []Effect) {
 	for _, request := range requests {
 		s, there := l.steps[request]
-		if there && (s.at < answered || s.at == settled) || request == "" {
+		if there && (s.at < unkept || s.at == settled) || request == "" {
 			continue
 		}
 		s = &step{LedgerEntry{Request: request, Epoch: e, State: StepSettled}, settled}
@@ -217,6 +280,9 @@ func (l *Ledger) Settle(e Epoch, requests []string) (effects []Effect) {
 func (l *Ledger) Obey(e Epoch) []Effect {
 	return l.forget(func(s *step) bool { return s.Epoch.Compare(e) < 0 })
 }
+
+// Len is how many requests are remembered.
+func (l *Ledger) Len() int { return len(l.steps) }
 
 // Open are the steps that are not settled, by request.
 func (l *Ledger) Open() []LedgerEntry {

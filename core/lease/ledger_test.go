@@ -121,10 +121,54 @@ func TestDiskThatFails(t *testing.T) {
 	effect[AnswerStep](t, l.Kept(request))
 }
 
+// A ledger of which something is missing takes nothing for new that it may have been asked before.
+func TestLedgerThatLostSomething(t *testing.T) {
+	l := NewLedger([]LedgerEntry{{Request: "op/0/do/1", Sum: "s", State: StepAnswered, Answer: []byte("yes")}}, 0)
+	l.Lose()
+	ask(t, l, call("op/0/do/1", "s"), ReplyAnswered)
+	_, effects := ask(t, l, call("op/1/do/1", "s"), ReplyUnknown)
+	effect[KeepEntry](t, effects)
+	none(t, l.Kept("op/1/do/1"))
+	ask(t, l, call("op/1/do/1", "s"), ReplyUnknown)
+	ask(t, l, call("op/1/do/2", "s"), ReplyFresh) // asked for because the first was unknown
+	ask(t, l, call("foreign", "s"), ReplyUnknown)
+
+	effects = l.Recover(e2, []string{"op/0/do/1", "op/1/do/2", "op/2/undo/3", ""})
+	if e := effect[KeepEntry](t, effects).Entry; e.Request != "op/2/undo/3" || e.State != StepStarted {
+		t.Fatal(e)
+	}
+	ask(t, l, call("op/2/undo/3", "s"), ReplyUnknown)
+	ask(t, l, call("op/3/do/1", "s"), ReplyFresh)
+	if l.Lost() {
+		t.Error("still lost")
+	}
+}
+
+// A step whose answer cannot be kept is settled all the same once nobody asks for it any more.
+func TestAnswerThatWasNeverKeptIsSettled(t *testing.T) {
+	l := NewLedger(nil, 0)
+	ask(t, l, call(request, "s"), ReplyFresh)
+	l.Kept(request)
+	l.Done(request, []byte("yes"))
+	l.NotKept(request)
+	effect[KeepEntry](t, l.Settle(e1, []string{request}))
+	if open := l.Open(); len(open) != 0 {
+		t.Error(open)
+	}
+}
+
 func TestRequestIDs(t *testing.T) {
 	s := StepID{Operation: "0123", Step: 2, Direction: "undo", Attempt: 3}
 	if s.Request() != "0123/2/undo/3" || s.Resumed(0) != s || s.Resumed(Of(FlawFreshRequest)) == s {
 		t.Error(s.Request(), s.Resumed(0), s.Resumed(Of(FlawFreshRequest)))
+	}
+	if got, ok := ParseStep(s.Request()); !ok || got != s {
+		t.Error(got, ok)
+	}
+	for _, foreign := range []string{"", "~read", "a/b/c/d", "a/1/do", "a/01/do/1", "a/1/do/1/", "a/1/do/+1"} {
+		if got, ok := ParseStep(foreign); ok {
+			t.Errorf("%q is %+v", foreign, got)
+		}
 	}
 }
 

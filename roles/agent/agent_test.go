@@ -251,7 +251,7 @@ func TestRepliesAreBounded(t *testing.T) {
 	r := newReplies()
 	do := func(id string, size int) {
 		t.Helper()
-		c, fresh, err := r.begin(t.Context(), "m", agentproto.Envelope{Request: id})
+		c, fresh, err := r.begin(t.Context(), "m", agentproto.Envelope{Request: id}, false)
 		if err != nil || !fresh {
 			t.Fatal(id, fresh, err)
 		}
@@ -284,12 +284,12 @@ func TestRepliesAreBounded(t *testing.T) {
 // TestRepeatExtendsTheDeadline: a call that somebody asks for again is not ended by the first deadline.
 func TestRepeatExtendsTheDeadline(t *testing.T) {
 	r := newReplies()
-	first, _, _ := r.begin(t.Context(), "m", agentproto.Envelope{Request: "r", Deadline: 50})
-	again, fresh, err := r.begin(t.Context(), "m", agentproto.Envelope{Request: "r", Deadline: 60000})
+	first, _, _ := r.begin(t.Context(), "m", agentproto.Envelope{Request: "r", Deadline: 50}, false)
+	again, fresh, err := r.begin(t.Context(), "m", agentproto.Envelope{Request: "r", Deadline: 60000}, false)
 	if fresh || err != nil || again != first {
 		t.Fatal(fresh, err)
 	}
-	short, _, _ := r.begin(t.Context(), "m", agentproto.Envelope{Request: "short", Deadline: 60})
+	short, _, _ := r.begin(t.Context(), "m", agentproto.Envelope{Request: "short", Deadline: 60}, false)
 	<-short.ctx.Done() // later than the first deadline of the other
 	if !fault.Is(context.Cause(short.ctx), fault.Unavailable) {
 		t.Errorf("ended with %v", context.Cause(short.ctx))

@@ -48,6 +48,7 @@ type session struct {
 	a       *Agent
 	conn    *link.Conn
 	leased  bool                // both ends know that there may be several Kahunas
+	ledger  bool                // both ends keep a ledger of steps
 	node    string              // id of that Kahuna; empty when not leased
 	kahunas []agentproto.Kahuna // that it told of when it welcomed
 }
@@ -63,6 +64,9 @@ func (s *session) Call(ctx context.Context, method string, params json.RawMessag
 	if _, ok := leaseMethods[method]; ok && s.leased {
 		return a.witness.answer(method, params)
 	}
+	if s.ledger && method == agentproto.MethodOpenSteps {
+		return a.openSteps(params)
+	}
 	a.counters.calls.Add(1)
 	var env agentproto.Envelope
 	if err := json.Unmarshal(params, &env); err != nil {
@@ -71,26 +75,22 @@ func (s *session) Call(ctx context.Context, method string, params json.RawMessag
 	if err := s.commands(env.Epoch); err != nil {
 		return nil, err
 	}
+	if s.ledger && method == agentproto.MethodSettle {
+		return a.settle(env)
+	}
 	m, ok := a.method(method)
 	if !ok {
 		return nil, link.UnknownMethod(method)
 	}
-	call, fresh, err := a.replies.begin(a.work, method, env)
+	call, fresh, err := a.replies.begin(a.work, method, env, s.ledger && isStep(env.Request))
 	if err != nil {
 		return nil, err
 	}
-	if fresh {
-		ended, err := a.obedience.begin(lease.Work{Request: env.Request, What: method, Epoch: env.Epoch}, call.cancel)
-		if err != nil {
-			a.replies.abandon(call, err)
-			return nil, err
-		}
-		go func() {
-			defer ended()
-			a.execute(call, m, env)
-		}()
-	} else {
+	if !fresh {
 		a.counters.repeats.Add(1)
+	} else if err := a.start(call, m, env); err != nil {
+		a.replies.abandon(call, err)
+		return nil, err
 	}
 	select {
 	case <-call.done:
@@ -98,6 +98,37 @@ func (s *session) Call(ctx context.Context, method string, params json.RawMessag
 	case <-ctx.Done():
 		return nil, context.Cause(ctx) // the connection is gone; the call is not
 	}
+}
+
+// start has a call done, unless its answer is known from before.
+func (a *Agent) start(c *running, m Method, env agentproto.Envelope) error {
+	if c.step {
+		known, starts, err := a.steps.ask(c.method, env)
+		if err != nil {
+			return err
+		}
+		if known != nil {
+			a.counters.repeats.Add(1)
+			if known.Fault != nil {
+				err = known.Fault // and not an error that holds nothing
+			}
+			a.replies.finish(c, known.Result, err)
+			return nil
+		}
+		c.starts = starts
+	}
+	ended, err := a.obedience.begin(lease.Work{Request: env.Request, What: c.method, Epoch: env.Epoch}, c.cancel)
+	if err != nil {
+		if c.step {
+			a.steps.leave(c.request)
+		}
+		return err
+	}
+	go func() {
+		defer ended()
+		a.execute(c, m, env)
+	}()
+	return nil
 }
 
 // commands tells whether this session's Kahuna may command in an epoch.
@@ -150,8 +181,19 @@ func (a *Agent) execute(c *running, m Method, env agentproto.Envelope) {
 	select {
 	case slots <- struct{}{}:
 	case <-c.ctx.Done():
+		if c.step {
+			a.steps.leave(c.request)
+		}
 		a.conclude(c, env, progress, began, nil, context.Cause(c.ctx))
 		return
+	}
+	if c.step {
+		if err := a.steps.begin(c.starts); err != nil {
+			<-slots
+			a.conclude(c, env, progress, began, nil, err)
+			return
+		}
+		c.begun = true
 	}
 	returned := false
 	defer func() {
@@ -175,14 +217,19 @@ func (a *Agent) execute(c *running, m Method, env agentproto.Envelope) {
 // conclude sends the last progress, logs, and lets everybody who waits have the answer.
 func (a *Agent) conclude(c *running, env agentproto.Envelope, progress *reports, began time.Time, result json.RawMessage, err error) {
 	progress.finish()
+	if err != nil && c.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		err = context.Cause(c.ctx)
+	}
+	if c.begun {
+		if failed := a.steps.done(c.request, stepAnswer{Result: result, Fault: fault.From(err)}); failed != nil {
+			result, err = nil, failed
+		}
+	}
 	log := a.log.With("method", c.method, "request", c.request, "trace", env.Trace, "took", time.Since(began).Round(time.Millisecond))
 	if err == nil {
 		log.Debug("a call is done")
 		a.replies.finish(c, result, nil)
 		return
-	}
-	if c.ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		err = context.Cause(c.ctx)
 	}
 	a.counters.failures.Add(1)
 	log.Warn("a call failed", "error", err)

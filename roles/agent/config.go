@@ -15,6 +15,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/lease"
 )
 
 // Config says who an agent is and what it can do.
@@ -42,6 +43,8 @@ type Config struct {
 
 	OnConnect    func(agentproto.Welcome) // after the welcome; must not wait
 	OnDisconnect func(error)              // with the reason; must not wait
+
+	flaws lease.Flaws // for tests of tests
 }
 
 // Backoff is how an agent waits between attempts: a random part of a bound that doubles from Least to
@@ -106,6 +109,7 @@ type Agent struct {
 	obedience *obedience
 	obeyed    atomic.Pointer[agentproto.Epoch] // what is on disk
 	witness   *witness
+	steps     *ledger // nil: steps are remembered by replies alone
 	counters  counters
 }
 
@@ -165,6 +169,11 @@ func (a *Agent) load(urls []string) error {
 	a.obeyed.Store(&kept.obeyed.Obeyed.Epoch)
 	a.kahunas = newKahunas(urls, a.disk)
 	a.obedience, a.witness = newObedience(a, kept), newWitness(a, kept)
+	file, missing, err := a.disk.ledger()
+	if err != nil {
+		return err
+	}
+	a.steps = newLedger(file, missing, a.cfg.flaws, a.log)
 	a.states, err = loadStates(a.disk, a.cfg.States, a.log)
 	return err
 }
@@ -184,6 +193,9 @@ func (a *Agent) hello() agentproto.Hello {
 		Protocol: agentproto.Version, Release: a.cfg.Release, Kind: a.cfg.Kind, Agent: a.cfg.ID,
 		Identity: a.identity, Session: newID(), BootID: bootID(), Features: append(slices.Clone(a.cfg.Features), agentproto.FeatureLease), Obeyed: a.Obeyed(),
 		Blank: a.obedience.blank(), Durable: a.disk.durable(),
+	}
+	if a.steps != nil {
+		h.Features = append(h.Features, agentproto.FeatureLedger)
 	}
 	for name := range a.cfg.Methods {
 		h.Methods = append(h.Methods, name)

@@ -22,7 +22,8 @@ type keeper interface {
 	setVoter(identity string, v lease.VoterState) error
 	kahunas() agentproto.KahunaList
 	setKahunas(agentproto.KahunaList) error
-	durable() bool // across reboots
+	durable() bool                                         // across reboots
+	ledger() (file *ledgerFile, missing string, err error) // after recall; nil: steps are not kept. missing says what was lost
 	state(name string) (agentproto.State, bool, error)
 	setState(agentproto.State) error
 	close()
@@ -46,11 +47,13 @@ func openKeeper(dir string) (keeper, error) {
 	return &directory{dir: dir, lock: lock}, nil
 }
 
-// directory keeps everything in files: obeyed.json, voter.json, kahunas.json, states/NAME.json. A file is written aside,
-// synced and renamed, then its directory synced.
+// directory keeps everything in files: obeyed.json, voter.json, kahunas.json, states/NAME.json, which are
+// written aside, synced and renamed, then their directory synced; and the ledger of steps.
 type directory struct {
-	dir  string
-	lock *os.File
+	dir   string
+	lock  *os.File
+	had   bool        // a ledger was made here
+	steps *ledgerFile // nil before ledger
 }
 
 func (d *directory) state(name string) (agentproto.State, bool, error) {
@@ -73,7 +76,12 @@ func (d *directory) setState(s agentproto.State) error {
 	return d.putJSON(filepath.Join("states", s.Name+".json"), s)
 }
 
-func (d *directory) close() { d.lock.Close() }
+func (d *directory) close() {
+	if d.steps != nil {
+		d.steps.close()
+	}
+	d.lock.Close()
+}
 
 func (d *directory) damaged(file string, err error) error {
 	return &fault.Error{Code: fault.Internal, Op: "read the agent's state directory",

@@ -22,6 +22,7 @@ func (m *memory) setVoter(string, lease.VoterState) error    { return nil }
 func (m *memory) kahunas() (l agentproto.KahunaList)         { return l }
 func (m *memory) setKahunas(agentproto.KahunaList) error     { return nil }
 func (m *memory) durable() bool                              { return false }
+func (m *memory) ledger() (*ledgerFile, string, error)       { return nil, "", nil }
 func (m *memory) close()                                     {}
 
 func (m *memory) state(name string) (agentproto.State, bool, error) {

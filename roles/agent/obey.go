@@ -227,6 +227,9 @@ func (a *Agent) raised(e agentproto.Epoch) {
 	before := *a.obeyed.Load()
 	a.obeyed.Store(&e)
 	a.kahunas.bump()
+	if a.steps != nil {
+		a.steps.obey(e)
+	}
 	if before != e {
 		a.log.Info("obeying a newer Kahuna", "epoch", e.String(), "before", before.String())
 	}

@@ -29,6 +29,7 @@ type kept struct {
 // either, or has one of another directory, is another agent.
 type obeyedFile struct {
 	Identity string          `json:"identity"`
+	Ledger   bool            `json:"ledger,omitempty"` // there is a ledger of steps; without it, it was lost
 	State    lease.Obedience `json:"state"`
 }
 
@@ -56,6 +57,7 @@ func (d *directory) recall(draw func() string) (kept, error) {
 	var v voterFile
 	obeyed, errO := d.read(obeyedName, &o)
 	voter, errV := d.read(voterName, &v)
+	d.had = o.Ledger
 	old, err := d.before()
 	for _, e := range []error{errO, errV, err} {
 		if e != nil && !errors.As(e, &damaged{}) {
@@ -147,11 +149,24 @@ func (d *directory) read(file string, into any) (there bool, err error) {
 }
 
 func (d *directory) setObedience(identity string, o lease.Obedience) error {
-	return d.putJSON(obeyedName, obeyedFile{identity, o})
+	return d.putJSON(obeyedName, obeyedFile{identity, d.had, o})
 }
 
 func (d *directory) setVoter(identity string, v lease.VoterState) error {
 	return d.putJSON(voterName, voterFile{identity, v})
+}
+
+// ledger opens the ledger of steps.
+func (d *directory) ledger() (f *ledgerFile, missing string, err error) {
+	if d.steps, missing, err = openLedger(filepath.Join(d.dir, ledgerName), d.had); err != nil || d.had {
+		return d.steps, missing, err
+	}
+	d.had = true
+	var o obeyedFile
+	if _, err = d.read(obeyedName, &o); err == nil {
+		err = d.setObedience(o.Identity, o.State)
+	}
+	return d.steps, "", err
 }
 
 // kahunas is the list that was kept; without one the configuration says where to begin.

@@ -10,6 +10,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/lease"
 )
 
 // How many finished calls are remembered by their request ids, and how many bytes of results at most.
@@ -28,6 +29,10 @@ type running struct {
 	sum     [sha256.Size]byte // of the arguments
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
+
+	step   bool           // the ledger remembers it
+	starts []lease.Effect // of a step that is to begin
+	begun  bool           // the step is in the ledger as started
 
 	timer *time.Timer // ends the call at its deadline; nil without one
 	until time.Time
@@ -51,7 +56,7 @@ type replies struct {
 func newReplies() *replies { return &replies{byID: map[string]*running{}, quiet: make(chan struct{})} }
 
 // begin finds the call of a request id or registers a new one; fresh says which. An empty id is always new.
-func (r *replies) begin(base context.Context, method string, env agentproto.Envelope) (call *running, fresh bool, err error) {
+func (r *replies) begin(base context.Context, method string, env agentproto.Envelope, step bool) (call *running, fresh bool, err error) {
 	sum := sha256.Sum256(env.Args)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,7 +70,7 @@ func (r *replies) begin(base context.Context, method string, env agentproto.Enve
 	if r.draining {
 		return nil, false, fault.New(fault.Unavailable, "the agent is shutting down; it takes no new calls until it is back")
 	}
-	call = &running{method: method, request: env.Request, sum: sum, done: make(chan struct{})}
+	call = &running{method: method, request: env.Request, sum: sum, step: step, done: make(chan struct{})}
 	call.ctx, call.cancel = context.WithCancelCause(base)
 	call.extend(env.Deadline)
 	if env.Request != "" {
@@ -116,6 +121,10 @@ func (r *replies) finish(c *running, result json.RawMessage, err error) {
 		close(r.quiet)
 	}
 	if c.request == "" {
+		return
+	}
+	if c.step {
+		delete(r.byID, c.request)
 		return
 	}
 	shelf, most := 0, keptReplies

@@ -123,6 +123,7 @@ func (a *Agent) serve(all, mine context.Context, url string) error {
 		return err
 	}
 	s := &session{a: a, conn: conn, kahunas: welcome.Kahunas}
+	s.ledger = a.steps != nil && slices.Contains(welcome.Features, agentproto.FeatureLedger)
 	if slices.Contains(welcome.Features, agentproto.FeatureLease) && welcome.Node != "" {
 		s.leased, s.node = true, welcome.Node
 		// Until an epoch is announced as won, a welcome proves nothing; only who knows no Kahuna takes its word.
