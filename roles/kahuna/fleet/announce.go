@@ -156,7 +156,6 @@ func (f *Fleet) obeyed(right *command, s *session, a agentproto.Announced) {
 	if right.reign.Answered != nil {
 		right.reign.Answered(s.member.id, a)
 	}
-	epoch := f.cfg.Epoch()
 	f.mu.Lock()
 	m := s.member
 	if f.command != right || m.session != s || s.obeys == right {
@@ -165,7 +164,7 @@ func (f *Fleet) obeyed(right *command, s *session, a agentproto.Announced) {
 	}
 	s.obeys, s.listed = right, false // it took the list that it was welcomed with
 	m.hello.Obeyed, m.hello.Blank, m.hello.Generations, m.hello.Epochs = a.Epoch, false, a.Generations, a.Epochs
-	greeting := m.greet(epoch)
+	greeting := m.greet(right.reign.Epoch)
 	f.publish()
 	f.connected(m, greeting)
 	f.mu.Unlock()

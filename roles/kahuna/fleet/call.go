@@ -115,7 +115,7 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 			}
 		}
 		identity = s.hello.Identity
-		env.Epoch = f.cfg.Epoch()
+		env.Epoch = right.reign.Epoch
 		if deadline, ok := ctx.Deadline(); ok {
 			env.Deadline = max(1, time.Until(deadline).Milliseconds())
 		}

@@ -20,8 +20,8 @@ import (
 // event's type and subject, and of each state's status the newest wins.
 type Config struct {
 	Credentials link.Credentials
-	Epoch       func() agentproto.Epoch
-	Secret      []byte // see link.GateConfig
+	Epoch       func() agentproto.Epoch // that agents are welcomed with; commands carry that of the right to command
+	Secret      []byte                  // see link.GateConfig
 	Release     string
 	Cluster     string
 	Features    []string
@@ -96,7 +96,9 @@ func New(c Config) *Fleet {
 		c.AnnounceBackoff = jitter(250*time.Millisecond, 8*time.Second)
 	}
 	f := &Fleet{cfg: c, log: c.Log, members: map[string]*member{}, command: newCommand(Reign{})}
-	if c.Node != "" {
+	if c.Node == "" {
+		f.command.reign.Epoch = c.Epoch()
+	} else {
 		c.Features = append(slices.Clone(c.Features), agentproto.FeatureLease)
 		f.command.over(fault.New(fault.Unavailable, "this Kahuna does not command yet"))
 	}
@@ -150,7 +152,6 @@ func (f *Fleet) admit(adm *link.Admission) {
 	m.arriving[s] = struct{}{}
 	f.mu.Unlock()
 
-	epoch := f.cfg.Epoch()
 	cred, ok := f.cfg.Credentials.Lookup(id)
 	valid := ok && cred.Same(adm.Credential) && !cred.Expired(f.cfg.Now())
 
@@ -175,7 +176,7 @@ func (f *Fleet) admit(adm *link.Admission) {
 	m.hello, m.leased = s.hello, s.leased
 	var greeting greeting
 	if !s.leased {
-		greeting = m.greet(epoch)
+		greeting = m.greet(f.command.reign.Epoch)
 	}
 	if !cred.Expires.IsZero() {
 		s.expiry = time.AfterFunc(cred.Expires.Sub(f.cfg.Now()), func() { s.conn.Revoke("the key expired") })

@@ -20,11 +20,10 @@ type want struct {
 }
 
 // Push makes a state the desired one of an agent, replacing an earlier one of the same name. It
-// returns at once. The state is sent, under the present epoch, until the agent runs it: now if it is
+// returns at once. The state is sent, in the epoch of the right to command, until the agent runs it: now if it is
 // connected, at every reconnect that finds it behind, and again with growing pauses when it fails.
 // What the agent makes of it goes to OnStatus.
 func (f *Fleet) Push(agent string, st agentproto.State) {
-	epoch := f.cfg.Epoch()
 	f.mu.Lock()
 	if f.closing || f.command.reason != nil {
 		f.mu.Unlock()
@@ -44,7 +43,7 @@ func (f *Fleet) Push(agent string, st agentproto.State) {
 	}
 	*w = want{state: st, version: w.version + 1}
 	if s := m.session; s != nil && !known {
-		w.settled = f.command.commands(s) && holds(m.hello, st, epoch)
+		w.settled = f.command.commands(s) && holds(m.hello, st, f.command.reign.Epoch)
 	}
 	settled := w.settled
 	f.mu.Unlock()
@@ -171,7 +170,7 @@ func (f *Fleet) pushOne(m *member, s *session, w *want) {
 	if !wanted {
 		return
 	}
-	st.Epoch = f.cfg.Epoch()
+	st.Epoch = right.reign.Epoch // and not a later one, which this right is not of
 	status, err := f.apply(right, s, st)
 	if right.ctx.Err() != nil {
 		return // it is another Kahuna's now to want something

@@ -104,7 +104,7 @@ func TestReconnectPushesOnlyWhatIsBehind(t *testing.T) {
 	if n := a.count(); n != 1 {
 		t.Errorf("applied %d times although nothing changed", n)
 	}
-	r.counter.Store(2)
+	r.reign(2)
 	again()
 	if n := a.count(); n != 2 {
 		t.Errorf("applied %d times; the state of another epoch must be sent again", n)
@@ -140,11 +140,11 @@ func TestLastGoodStateSurvivesWithoutKahuna(t *testing.T) {
 // handshake and, should it ever come so far, at each call.
 func TestObeyedEpochSurvivesARestart(t *testing.T) {
 	r := newRig(t)
-	r.counter.Store(5)
+	r.reign(5)
 	dir := t.TempDir()
 	a, stop := r.agent(hostA, agent.Methods{"echo": echo}, keeping(dir, &applied{}))
 	r.online(hostA)
-	r.counter.Store(4) // the session stays; its commands are old now
+	r.reign(4) // the session stays; its commands are old now
 	if err := r.fleet.Call(t.Context(), []string{hostA}, "echo", CallOptions{}, 1, nil); !fault.Is(err, fault.Fenced) {
 		t.Errorf("an older command was obeyed: %v", err)
 	}
@@ -157,8 +157,34 @@ func TestObeyedEpochSurvivesARestart(t *testing.T) {
 	if a.Connected() || a.Obeyed().Counter != 5 {
 		t.Errorf("connected %v, obeys %s", a.Connected(), a.Obeyed())
 	}
-	r.counter.Store(6)
+	r.reign(6)
 	r.online(hostA)
 	wait(t, "the newer epoch obeyed", func() bool { return a.Obeyed().Counter == 6 })
 	stop()
+}
+
+// TestCommandsCarryTheEpochOfTheirRight: what was allowed in one epoch never goes out as an order of the next,
+// which may have begun since.
+func TestCommandsCarryTheEpochOfTheirRight(t *testing.T) {
+	r := newRig(t)
+	epochs := make(chan agentproto.Epoch, 1)
+	a := &applied{check: func(st agentproto.State) ([]string, error) {
+		epochs <- st.Epoch
+		return nil, nil
+	}}
+	r.agent(hostA, agent.Methods{"tell": {Handle: func(_ context.Context, c *agent.Call) (any, error) { return c.Epoch, nil }}}, keeping(t.TempDir(), a))
+	r.online(hostA)
+	r.counter.Store(2) // the store is in the next epoch, and nobody may command in it yet
+	var told agentproto.Epoch
+	if err := r.fleet.Call(t.Context(), []string{hostA}, "tell", CallOptions{}, 1, &told); err != nil || told.Counter != 1 {
+		t.Errorf("the call carries %s, %v", told, err)
+	}
+	r.fleet.Push(hostA, state(1))
+	if told := over(t, "the state", epochs); told.Counter != 1 {
+		t.Errorf("the desired state carries %s", told)
+	}
+	r.reign(2)
+	if err := r.fleet.Call(t.Context(), []string{hostA}, "tell", CallOptions{}, 1, &told); err != nil || told.Counter != 2 {
+		t.Errorf("the call carries %s, %v", told, err)
+	}
 }

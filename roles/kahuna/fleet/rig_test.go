@@ -129,6 +129,12 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	return r
 }
 
+// reign begins an epoch.
+func (r *rig) reign(counter uint64) {
+	r.counter.Store(counter)
+	r.fleet.Rise(Reign{Epoch: r.fleet.cfg.Epoch()})
+}
+
 var quick = agent.Backoff{Least: time.Millisecond, Most: 20 * time.Millisecond}
 
 // agent runs an agent until the test ends or stop is called. It dials through the proxy.
