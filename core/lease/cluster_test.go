@@ -56,9 +56,13 @@ type host struct {
 	draining  bool
 	hung      bool
 	logs      int
+	snapshots int // sent
 }
 
-type memoryLog struct{ entries []Entry }
+type memoryLog struct {
+	entries []Entry
+	cut     Position // what lies before it is not shown any more
+}
 
 func (l *memoryLog) End() Position {
 	if len(l.entries) == 0 {
@@ -66,9 +70,9 @@ func (l *memoryLog) End() Position {
 	}
 	return l.entries[len(l.entries)-1].Position
 }
-func (l *memoryLog) Cut() Position { return Position{} }
+func (l *memoryLog) Cut() Position { return l.cut }
 func (l *memoryLog) At(i uint64) ([32]byte, Epoch, bool) {
-	if i == 0 || i > uint64(len(l.entries)) {
+	if i == 0 || i < l.cut.Index || i > uint64(len(l.entries)) {
 		return [32]byte{}, Epoch{}, false
 	}
 	return l.entries[i-1].Position.Hash, l.entries[i-1].Epoch, true
@@ -166,6 +170,8 @@ func (h *host) step(e Event) {
 				m.Records = append([]Entry{}, h.log.entries[m.Prev.Index:min(int(m.Prev.Index)+10, len(h.log.entries))]...)
 			}
 			h.c.deliver(h, Address{Node: f.To}, m)
+		case ShipSnapshot:
+			h.snapshots++
 		case Begin:
 			later(time.Millisecond, func() Event { h.log.add(f.Epoch, "epoch begins"); return Grown{h.log.End()} })
 		case Publish:

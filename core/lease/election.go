@@ -58,8 +58,12 @@ func (n *Replica) ask() {
 	n.call(Prevote{Epoch: c.epoch})
 }
 
-func (n *Replica) me() Address  { return Address{Node: n.d.Node} }
-func (n *Replica) above() Epoch { return Epoch{Counter: n.highest + 1, Node: string(n.d.Node)} }
+func (n *Replica) me() Address { return Address{Node: n.d.Node} }
+
+// above is an epoch of this node above all that it has seen, those it promised to others among them.
+func (n *Replica) above() Epoch {
+	return Epoch{Counter: max(n.highest, n.voter.Promised.Epoch.Counter) + 1, Node: string(n.d.Node)}
+}
 
 // alone tells whether this node decides without anybody: the last chosen record and all since name only
 // its log.
@@ -136,9 +140,34 @@ func (n *Replica) prevoted(from Address, m PrevoteReply) {
 	}
 	delete(c.refused, from)
 	c.replies[from] = PromiseReply{Epoch: m.Epoch, OK: true, Record: m.Record, Known: m.Known}
-	if n.quorum(c.newest(n), c.said) && n.eligible() {
-		n.collect()
+	n.prevoteCounted()
+}
+
+// prevoteCounted goes on once enough would promise. The other node's answer is worth a moment: it may
+// hold a record that tells that this one cannot be elected, and then no epoch is raised in vain.
+func (n *Replica) prevoteCounted() {
+	c := n.cand
+	r := c.newest(n)
+	if !n.quorum(r, c.said) || !n.eligible() {
+		return
 	}
+	if o, has := r.Other(n.d.Node); has && n.awaits(Address{Node: o.ID}) {
+		return
+	}
+	n.collect()
+}
+
+// awaits tells whether an answer that would be good to have is still waited for, once there are enough
+// without it.
+func (n *Replica) awaits(who Address) bool {
+	c := n.cand
+	if c.said(who) || c.refused[who] != "" {
+		return false
+	}
+	if c.enough == 0 {
+		c.enough = n.now + peerGrace
+	}
+	return n.now < c.enough
 }
 
 func (c *candidature) said(a Address) bool { return c.replies[a].OK }
@@ -201,6 +230,9 @@ func (a Address) String() string {
 func (n *Replica) collect() {
 	n.lose("elects itself anew")
 	c := n.cand
+	if o, has := c.newest(n).Other(n.d.Node); has && c.said(Address{Node: o.ID}) {
+		c.enough = 0 // it will answer again
+	}
 	c.step, c.epoch = promising, n.above()
 	proof := n.cfg.Sign(Promised, c.epoch)
 	if why, _ := n.voter.Promise(n.now, proof, false); why != "" {
@@ -237,8 +269,12 @@ func (n *Replica) promised(from Address, m PromiseReply) {
 		return
 	}
 	delete(c.refused, from)
+	before := c.newest(n)
 	c.replies[from] = m
 	n.counted()
+	if n.cand == c && c.step == promising && c.newest(n).Compare(before) > 0 {
+		n.call(Promise{Certificate: n.voter.Promised}) // it may name others
+	}
 }
 
 // counted goes on once there are enough promises.
@@ -249,22 +285,16 @@ func (n *Replica) counted() {
 	}
 	r := c.newest(n)
 	if !c.sole && !n.quorum(r, c.said) {
-		n.call(Promise{Certificate: n.voter.Promised}) // the newest record may name others
 		return
 	}
 	if !n.eligible() {
+		n.electAt = max(n.electAt, n.now+n.timers().Wait) // whoever can be elected goes first
 		return
 	}
 	o, has := r.Other(n.d.Node)
 	reply, said := c.replies[Address{Node: o.ID}]
-	if has && !said && !c.sole && r.InSync(n.d.Log) && len(r.Sync) > 1 {
-		// It is worth a moment to keep the other one in the sync set.
-		if c.enough == 0 {
-			c.enough = n.now + peerGrace
-		}
-		if n.now < c.enough {
-			return
-		}
+	if has && !c.sole && r.InSync(n.d.Log) && len(r.Sync) > 1 && n.awaits(Address{Node: o.ID}) {
+		return // it is worth a moment to keep the other one in the sync set
 	}
 	c.record, c.peer = r, PromiseReply{}
 	if has && said && r.InSync(reply.Log) {
@@ -384,11 +414,23 @@ func (n *Replica) chosen() {
 	n.begin()
 }
 
+// next is when something is due.
+func (c *candidature) next(now time.Duration) time.Duration {
+	if c.enough > now {
+		return min(c.until, c.resend, c.enough)
+	}
+	return min(c.until, c.resend)
+}
+
 func (n *Replica) tickCandidature() {
 	c := n.cand
-	if c.step == promising && c.enough > 0 && n.now >= c.enough {
-		n.counted()
-		if n.cand != c || c.step != promising {
+	if step := c.step; step <= promising && c.enough > 0 && n.now >= c.enough {
+		if step == asking {
+			n.prevoteCounted()
+		} else {
+			n.counted()
+		}
+		if n.cand != c || c.step != step {
 			return
 		}
 	}

@@ -35,12 +35,13 @@ func (n *Replica) entries(from Address, m Entries) {
 		n.cut(at)
 		return
 	}
+	common := last(rest, at) // what lies past it here is not known to be the primary's
 	done := func() {
-		reply.OK, reply.End = true, n.cfg.Log.End()
+		reply.OK, reply.End = true, common
 		if n.cfg.Flaws.Has(FlawShowUnannounced) {
-			n.publish(reply.End.Index)
+			n.publish(n.cfg.Log.End().Index)
 		} else {
-			n.publish(min(m.Published.Index, max(at.Index, last(rest, at).Index)))
+			n.publish(min(m.Published.Index, common.Index))
 		}
 		n.send(from, reply)
 	}

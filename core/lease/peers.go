@@ -58,6 +58,9 @@ func (n *Replica) ship(p *peer) {
 	r := n.reign
 	p.n++
 	p.flying, p.beatAt = true, n.now+beat
+	if p.known && !n.here(p.next) {
+		p.known = false // retention took what comes next: ask what it has, then send a snapshot
+	}
 	m := Entries{Epoch: r.epoch, N: p.n, Prev: p.next, End: n.cfg.Log.End(), Published: n.published, Had: p.acked, HadLog: p.log}
 	if !p.known {
 		m.Prev = m.End
@@ -91,7 +94,7 @@ func (n *Replica) shipped(from Address, m EntriesReply) {
 	}
 	if m.OK {
 		p.image = 0
-		if m.End.Index > end.Index || !n.holds(m.End) {
+		if m.End.Index > end.Index || !n.here(m.End) {
 			p.known = false // it will find out itself
 			return
 		}
@@ -109,7 +112,7 @@ func (n *Replica) shipped(from Address, m EntriesReply) {
 		return
 	}
 	for _, at := range m.Try {
-		if at.Index <= end.Index && at.Index >= n.cfg.Log.Cut().Index && n.holds(at) && (at.Index > 0 || n.cfg.Log.Cut().Index == 0) {
+		if at.Index <= end.Index && n.here(at) {
 			p.next, p.known = at, true
 			n.ship(p)
 			return

@@ -430,7 +430,7 @@ func (r *reign) next(n *Replica) time.Duration {
 		next = min(next, r.handing.until)
 	}
 	if c := n.cand; c != nil {
-		next = min(next, c.until, c.resend)
+		next = min(next, c.next(n.now))
 	}
 	return max(next, n.now+time.Millisecond)
 }

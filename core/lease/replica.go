@@ -135,11 +135,7 @@ func (n *Replica) Next() time.Duration {
 	case n.reign != nil:
 		return n.reign.next(n)
 	case n.cand != nil:
-		next := min(n.cand.until, n.cand.resend)
-		if n.cand.enough > n.now {
-			next = min(next, n.cand.enough)
-		}
-		return next
+		return n.cand.next(n.now)
 	case n.gave != nil:
 		return min(n.gave.resend, n.electAt)
 	}
@@ -240,6 +236,23 @@ func (n *Replica) save(then func()) {
 	n.d.Voter, n.d.Boot = n.voter.VoterState, n.cfg.Boot
 	n.saves = append(n.saves, then)
 	n.do(Save{State: n.d})
+}
+
+// onDisk goes on with then once the present state is on disk: an answer that repeats what was said before
+// must not overtake the save that the first one waits for.
+func (n *Replica) onDisk(then func()) {
+	last := len(n.saves) - 1
+	if last < 0 {
+		then()
+		return
+	}
+	before := n.saves[last]
+	n.saves[last] = func() {
+		if before != nil {
+			before()
+		}
+		then()
+	}
 }
 
 // start has the log do something; then is told whether it did.

@@ -94,11 +94,10 @@ func (n *Replica) askedAccept(from Address, m Accept) {
 		n.d.Sole = false
 	}
 	reply.OK = true
-	if !changed {
-		n.send(from, reply)
-		return
+	if changed {
+		n.save(nil)
 	}
-	n.save(func() { n.send(from, reply) })
+	n.onDisk(func() { n.send(from, reply) })
 }
 
 func (n *Replica) askedRenew(from Address, m Renew) {
@@ -117,11 +116,10 @@ func (n *Replica) askedRenew(from Address, m Renew) {
 	if Lacks([]Known{m.Published}, n.d.Log, n.holds) {
 		n.renameLog("the log lacks records that the primary knows it had", nil)
 	}
-	if !changed {
-		n.send(from, reply)
-		return
+	if changed {
+		n.save(nil)
 	}
-	n.save(func() { n.send(from, reply) })
+	n.onDisk(func() { n.send(from, reply) })
 }
 
 // proves tells whether a message is of the node that asks for promises of the epoch: an agent that repeats
