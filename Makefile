@@ -40,6 +40,7 @@ unit: go ## everything that needs only Go: gofmt, vet, tests
 	@$(STAGE) vet go vet ./... $(PROGRAMS)
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector")
 	@$(STAGE) tests go test $(RACE) -p 2 -parallel 4 -timeout 10m ./... $(PROGRAMS)
+	@$(if $(RACE),$(STAGE) simulator go test -timeout 10m ./roles/sim/world)
 
 test: go ## everything, real daemons included; needs root, installs what is missing after asking
 	@$(STAGE) packages $(INSTALL) sandbox test

@@ -24,13 +24,15 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/wire"
 	"kowabunga/roles/config"
+	"kowabunga/roles/sim/world"
 	"kowabunga/roles/term"
 )
 
 // Command is `kowabunga sim`.
 func Command() *cobra.Command {
-	parent := &cobra.Command{Use: "sim", Short: "Simulated agents, to try Kahuna without hosts"}
+	parent := &cobra.Command{Use: "sim", Short: "Simulated agents, to try Kahuna without hosts, and simulated pairs of Kahunas"}
 	parent.AddCommand(agentsCommand())
+	parent.AddCommand(world.Commands()...)
 	return parent
 }
 

@@ -15,6 +15,7 @@ type agent struct {
 	identity string
 	kept     lease.VoterState // on disk
 	voter    *lease.Voter
+	saving   int // answers that wait for the disk
 	work     work
 }
 
@@ -51,6 +52,7 @@ func (a *agent) start() {
 		return
 	}
 	a.begin()
+	a.saving = 0
 	if a.images > 1 || a.life > 1 {
 		a.w.say(a.name, "starts")
 	}
@@ -84,17 +86,21 @@ func (a *agent) receive(from place, message any) {
 	})
 }
 
-// vote answers as a witness.
+// vote answers as a witness. What the answer states is on disk before it leaves, a repeated one too.
 func (a *agent) vote(from place, m lease.Message) {
-	reply, changed := a.answer(m)
+	if _, ok := m.(lease.Announce); ok {
+		return
+	}
+	reply, changed := a.voter.Answer(a.host.clock(), m, a.knows(m))
 	if reply == nil {
 		return
 	}
-	if !changed {
+	if !changed && a.saving == 0 {
 		a.w.send(a.at, from, reply)
 		return
 	}
 	state, life := a.voter.VoterState, a.life
+	a.saving++
 	a.host.disk.submit(stateFile, write{grows: true, apply: func() { a.kept = state }, done: func(ok bool) {
 		if a.life != life {
 			return
@@ -105,67 +111,27 @@ func (a *agent) vote(from place, m lease.Message) {
 				a.w.after(5*time.Second, a.start)
 				return
 			}
+			a.saving--
 			a.w.send(a.at, from, reply)
 		})
 	}})
 }
 
-func (a *agent) answer(m lease.Message) (reply lease.Message, changed bool) {
-	v, now := a.voter, a.host.clock()
-	switch m := m.(type) {
-	case lease.Prevote:
-		why := v.Refuses(now, m.Epoch, false)
-		return lease.PrevoteReply{Epoch: m.Epoch, OK: why == "", Why: why, Promised: v.Promised, Record: v.Record, Known: v.Known}, false
-	case lease.Promise:
-		r := lease.PromiseReply{Epoch: m.Certificate.Epoch}
-		if !a.knows(m.Certificate, nil) {
-			r.Why = "the certificate is not of a node that is known here"
-			return r, false
-		}
-		r.Why, changed = v.Promise(now, m.Certificate, false)
-		if r.OK = r.Why == ""; r.OK {
-			r.Record, r.Known = v.Record, v.Known
-		}
-		r.Promised = v.Promised
-		return r, changed
-	case lease.Accept:
-		r := lease.AcceptReply{Epoch: m.Record.Epoch, Seq: m.Record.Seq}
-		if !a.knows(m.Proof, m.Record) {
-			r.Why = "the certificate is not of a node that is known here"
-			return r, false
-		}
-		r.Why, changed = v.Accept(m.Record, m.Proof, nil)
-		r.OK, r.Promised = r.Why == "", v.Promised
-		return r, changed
-	case lease.Renew:
-		r := lease.RenewReply{Epoch: m.Proof.Epoch, N: m.N}
-		if !a.knows(m.Proof, nil) {
-			return nil, false
-		}
-		r.OK, changed = v.Renew(now, m)
-		if !r.OK {
-			r.Promised = v.Promised
-		}
-		return r, changed
-	case lease.Announce:
-		a.work.announced(m)
-	}
-	return nil, false
-}
-
 // knows tells whether a certificate is of a node that the agent knows: by its record, by the one that
-// comes with it, or, while it has none, by the keys it was given when it joined.
-func (a *agent) knows(c lease.Certificate, r *lease.Record) bool {
-	var nodes []lease.Node
-	if a.voter.Record != nil {
-		nodes = append(nodes, a.voter.Record.Nodes...)
-	} else {
-		for _, n := range a.w.nodes {
-			nodes = append(nodes, n.self())
+// comes with the message, or, while it has none, by the keys it was given when it joined.
+func (a *agent) knows(m lease.Message) func(lease.Certificate) bool {
+	return func(c lease.Certificate) bool {
+		var nodes []lease.Node
+		if a.voter.Record != nil {
+			nodes = append(nodes, a.voter.Record.Nodes...)
+		} else {
+			for _, n := range a.w.nodes {
+				nodes = append(nodes, n.self())
+			}
 		}
+		if accept, ok := m.(lease.Accept); ok {
+			nodes = append(nodes, accept.Record.Nodes...)
+		}
+		return a.w.valid(c, nodes)
 	}
-	if r != nil {
-		nodes = append(nodes, r.Nodes...)
-	}
-	return a.w.valid(c, nodes)
 }

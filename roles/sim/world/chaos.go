@@ -233,9 +233,12 @@ var faultKinds = []faultKind{
 		n.run(func() {
 			w.say(n.name, "is asked to end")
 			n.step(lease.Shutdown{})
-			n.later(time.Second, func() { n.kill("ends") })
+			n.later(time.Second, func() {
+				n.kill("ends")
+				w.after(500*time.Millisecond, n.start)
+			})
 		})
-		return func() { w.after(1500*time.Millisecond, n.start) }
+		return nil
 	}},
 	{"change mode", func(w *World) func() {
 		p := w.primary()

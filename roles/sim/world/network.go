@@ -33,6 +33,10 @@ const (
 	slowest = 4 * time.Millisecond
 )
 
+// atMost is how many messages a second there are in a world that is well: a sound one of nine witnesses
+// has about forty.
+const atMost = 5000
+
 func (w *World) link(from, to place) *link { return &w.links[int(from)*len(w.places)+int(to)] }
 
 // join gives somebody a place. All places are taken before the first message.
@@ -78,6 +82,12 @@ func (w *World) fly(p packet, l *link) {
 
 func (w *World) arrive(p packet) {
 	w.messages++
+	if second := w.now / time.Second; second != w.second {
+		w.second, w.inSecond = second, 0
+	}
+	if w.inSecond++; w.inSecond > atMost {
+		w.broken("messages do not beget messages without end", "more than %d arrive within a second", atMost)
+	}
 	w.trace.mix(w.now, p.from, p.to, p.message)
 	w.places[p.to].receive(p.from, p.message)
 }

@@ -101,6 +101,9 @@ func (w *World) missing() string {
 	return text
 }
 
+// retained is how many published records retention leaves in a log.
+const retained = 40
+
 // care is what the people and the services of a cluster do: they replace witnesses that were installed
 // anew, and cut old records from the log.
 func (w *World) care() {
@@ -109,8 +112,8 @@ func (w *World) care() {
 			w.replaceWitnesses(p)
 			if end := p.published.Index; end > p.log.cut.Index+150 && w.rng.IntN(8) == 0 {
 				for _, n := range w.nodes {
-					if n.up {
-						n.log.forget(min(n.published.Index, end) - 40)
+					if n.up && n.published.Index > retained {
+						n.log.forget(n.published.Index - retained)
 					}
 				}
 			}

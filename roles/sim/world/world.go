@@ -40,6 +40,8 @@ type World struct {
 	script    *script // nil in random runs
 	violation *Violation
 	messages  int
+	second    time.Duration // the present one, for counting messages
+	inSecond  int
 	loseAll   bool // crashes keep no write that was under way
 	ops       operations
 }
