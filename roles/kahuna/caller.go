@@ -10,6 +10,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/operation"
 	"kowabunga/roles/agent/link"
 	"kowabunga/roles/kahuna/fleet"
 	"kowabunga/roles/kahuna/operate"
@@ -75,3 +76,12 @@ func texts(ids []model.ID) []string {
 	}
 	return out
 }
+
+// recorded is what the store knows of steps.
+type recorded struct{ operate.Store }
+
+var _ fleet.Steps = recorded{}
+
+func (r recorded) Settled(request string) bool { return operation.Settled(r.View(), request) }
+
+func (r recorded) Open() []string { return operation.Open(r.View()) }

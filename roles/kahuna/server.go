@@ -102,7 +102,7 @@ func (s *Server) apply(cfg Config) {
 func (s *Server) prepare(secret []byte) error {
 	part := s.part
 	s.fleet = fleet.New(fleet.Config{Credentials: identity.Agents{Views: s.store}, Epoch: s.store.Epoch, Secret: secret, Release: config.Program().Version,
-		Cluster: s.store.Epoch().Node, Log: part("fleet"),
+		Cluster: s.store.Epoch().Node, Log: part("fleet"), Steps: recorded{s.store},
 		OnConnect: func(agent string, hello agentproto.Hello) {
 			s.commanding(func(r *reign) { r.keeper.OnConnect(agent, hello) })
 		},

@@ -86,6 +86,7 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 	f.mu.Lock()
 	m := f.member(agent)
 	s := right.online(m)
+	f.remember(opt.Request, m)
 	m.cancels = slices.DeleteFunc(m.cancels, func(request string) bool { return request == opt.Request })
 	f.mu.Unlock()
 	m.used.Store(f.uses.Add(1))

@@ -76,6 +76,9 @@ func (f *Fleet) Rise(r Reign) {
 			f.see(s)
 		default:
 			f.connected(m, greeting{hello: m.hello})
+			if s.compare = s.ledger; s.compare {
+				f.settleUp(m)
+			}
 		}
 	}
 }
@@ -93,7 +96,9 @@ func (f *Fleet) Rest(reason error) {
 	for _, m := range f.members {
 		m.desired = map[string]*want{}
 		m.cancels = nil
+		m.settled = nil
 	}
+	clear(f.asked)
 	f.publish()
 }
 

@@ -29,8 +29,11 @@ type Config struct {
 	// agentproto.FeatureLease, and a new Fleet has no right to command.
 	Node    string
 	Kahunas func() []agentproto.Kahuna
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Steps is what is recorded of steps. Nil: agents keep no ledger of them, and a repeat of a step after an
+	// agent's restart is done again.
+	Steps Steps
+	Log   *slog.Logger
+	Now   func() time.Time
 
 	Heartbeat, Silence, Handshake time.Duration // 0: link's defaults
 	Handshakes                    int           // at once; 0: link's default
@@ -64,6 +67,7 @@ type Fleet struct {
 	mu      sync.Mutex // held for moments; never while calling out
 	members map[string]*member
 	command *command
+	asked   map[string]*member    // steps that are not settled, by request: who was asked last
 	kahunas agentproto.KahunaList // last told
 	telling uint64                // how often told
 	closing bool
@@ -95,7 +99,10 @@ func New(c Config) *Fleet {
 	if c.AnnounceBackoff == nil {
 		c.AnnounceBackoff = jitter(250*time.Millisecond, 8*time.Second)
 	}
-	f := &Fleet{cfg: c, log: c.Log, members: map[string]*member{}, command: newCommand(Reign{})}
+	f := &Fleet{cfg: c, log: c.Log, members: map[string]*member{}, asked: map[string]*member{}, command: newCommand(Reign{})}
+	if c.Steps != nil {
+		c.Features = append(slices.Clone(c.Features), agentproto.FeatureLedger)
+	}
 	if c.Node == "" {
 		f.command.reign.Epoch = c.Epoch()
 	} else {
@@ -148,7 +155,8 @@ func (f *Fleet) admit(adm *link.Admission) {
 	f.mu.Lock()
 	m := f.member(id)
 	s := &session{fleet: f, member: m, conn: adm.Conn, hello: adm.Hello, since: f.cfg.Now(),
-		leased: f.cfg.Node != "" && slices.Contains(adm.Hello.Features, agentproto.FeatureLease)}
+		leased: f.cfg.Node != "" && slices.Contains(adm.Hello.Features, agentproto.FeatureLease),
+		ledger: f.cfg.Steps != nil && slices.Contains(adm.Hello.Features, agentproto.FeatureLedger)}
 	m.arriving[s] = struct{}{}
 	f.mu.Unlock()
 

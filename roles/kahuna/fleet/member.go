@@ -25,6 +25,8 @@ type member struct {
 	leased   bool             // the newest session is
 	seen     time.Time        // end of the last session
 	cancels  []string         // requests to call off when the agent is back
+	settled  []string         // requests to tell as settled
+	settling bool
 	desired  map[string]*want
 	pushing  bool
 	wake     chan struct{}
@@ -42,6 +44,7 @@ type session struct {
 	since  time.Time
 	expiry *time.Timer
 	leased bool // both ends know that there may be several Kahunas
+	ledger bool // both ends have a ledger of steps
 
 	// Guarded by Fleet.mu.
 	revoked  bool     // while arriving
@@ -51,6 +54,7 @@ type session struct {
 	listed   bool     // it was told of the Kahunas since
 	told     uint64   // how often Fleet.Tell had been called by then
 	attended bool     // somebody announces or tells
+	compare  bool     // it is to name the steps it remembers
 }
 
 var _ link.Peer = (*session)(nil)

@@ -94,6 +94,7 @@ func (f *Fleet) resume(s *session, g greeting) {
 	for _, request := range g.cancels {
 		_ = s.conn.TryNotify(agentproto.MethodCancel, agentproto.Cancel{Request: request}) // its deadline ends it otherwise
 	}
+	f.compareSteps(s)
 	f.push(s.member)
 }
 

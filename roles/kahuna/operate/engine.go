@@ -83,6 +83,7 @@ type Config struct {
 	Store  Store
 	Board  *place.Board // follows the store; nil: the room on the hosts is counted for each decision
 	Agents Caller
+	Settle func(request string)    // told when nobody asks under a request id any more; may be nil
 	Policy func() gate.Policy      // read at each request, like Rules
 	Rules  func() behaviour.Config // read at each request, so that a reload takes effect
 	Now    func() time.Time

@@ -3,7 +3,7 @@ package operate
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"slices"
 	"time"
 
 	"kowabunga/core/agentproto"
@@ -19,6 +19,7 @@ import (
 var (
 	fpStarted  = failpoint.Register("operate.step.started")  // journalled, not yet sent
 	fpAnswered = failpoint.Register("operate.step.answered") // done by the agent, not yet journalled
+	fpUnknown  = failpoint.Register("operate.step.unknown")  // the agent does not know; to be found out
 	fpDone     = failpoint.Register("operate.step.done")     // journalled as done
 	fpEnding   = failpoint.Register("operate.ending")        // all steps done, end not yet journalled
 	fpEnded    = failpoint.Register("operate.ended")         // end journalled, caller not yet answered
@@ -71,6 +72,7 @@ func (e *Engine) work(ctx context.Context, id model.ID, r *run) {
 		} else {
 			err = e.backward(ctx, op, r)
 		}
+		e.settle(r)
 		if err == nil {
 			delay = 0
 			continue
@@ -122,6 +124,7 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 	fpStarted.Hit()
 	result, err := e.call(ctx, op, i, "do", step.Do, r)
 	fpAnswered.Hit()
+	err = e.probe(ctx, op, step.Do, err)
 	if err == nil {
 		r.moving()
 		err = e.record(ctx, op, func(op *operation.Operation) {
@@ -257,7 +260,10 @@ func (e *Engine) call(ctx context.Context, op *operation.Operation, i int, direc
 			stop()
 		}
 	}
-	request := fmt.Sprintf("%s/%d/%s/%d", op.ID, i, direction, op.Steps[i].Attempt)
+	request := op.RequestOf(i, direction)
+	if !slices.Contains(r.asked, request) {
+		r.asked = append(r.asked, request)
+	}
 	return e.Agents.Call(step, Call{Agents: machine.Reach(e.Store.View(), c), Method: c.Method, Request: request, Trace: op.Request, Timeout: timeout,
 		Args: json.RawMessage(c.Args.Reveal()), Progress: func(p agentproto.Progress) {
 			p.Request, p.Note = request, op.Steps[i].Name

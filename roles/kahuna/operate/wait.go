@@ -139,7 +139,8 @@ func (e *Engine) Progress(id model.ID) (agentproto.Progress, bool) {
 
 // run is an operation being driven.
 type run struct {
-	done chan struct{}
+	done  chan struct{}
+	asked []string // requests that agents may remember; of the goroutine that drives
 
 	mu       sync.Mutex
 	progress agentproto.Progress

@@ -59,7 +59,7 @@ func (w *world) Call(ctx context.Context, c operate.Call) (json.RawMessage, erro
 func (w *world) do(c operate.Call) (json.RawMessage, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if old, ok := w.answers[c.Request]; ok {
+	if old, ok := w.answers[c.Request]; ok && c.Request != "" {
 		return old, nil
 	}
 	var args struct {
@@ -84,7 +84,8 @@ func (w *world) do(c operate.Call) (json.RawMessage, error) {
 	case agentproto.MethodVolumeStat:
 		reply = map[string]any{"size": json.RawMessage(w.things["volume "+args.Volume])}
 	case agentproto.MethodMachineState:
-		reply = map[string]any{"run": w.things["power "+args.Machine] == "on"}
+		on := w.things["power "+args.Machine] == "on"
+		reply = map[string]any{"run": on, "state": map[bool]string{true: agentproto.StateRunning, false: agentproto.StateShutoff}[on]}
 	case agentproto.MethodVolumeDelete:
 		if slices.ContainsFunc(w.machines(), func(m agentproto.Machine) bool {
 			return slices.ContainsFunc(m.Disks, func(d agentproto.Disk) bool { return d.Volume == args.Volume })
