@@ -23,6 +23,7 @@ type sample struct {
 	Body                             Size
 	Allow                            []string
 	Pools                            map[string]map[string]string
+	Servers                          []string
 	Key                              Secret
 	Log                              Log
 }
@@ -40,6 +41,7 @@ func sampleSet(c *sample) *Set {
 	s.Duration(&c.Every, "retention.age", 30*24*time.Hour, "age of the journal").Between(int64(time.Hour), int64(365*24*time.Hour))
 	s.Size(&c.Body, "max-body", MiB, "largest request").Between(int64(KiB), int64(64*MiB))
 	s.Strings(&c.Allow, "import.allow", []string{"a", "b"}, "addresses to import from")
+	s.URLs(&c.Servers, "servers", nil, "others of this kind", "https")
 	s.Table(&c.Pools, "pools", "local pools", "path", "reserve")
 	s.Secret(&c.Key, "key", "", "the key")
 	s.Log(&c.Log)
@@ -150,6 +152,8 @@ func TestMistakes(t *testing.T) {
 		{"not YAML", "listen: [\n", nil, nil, []string{"is not valid YAML"}, false},
 		{"a list", "- a\n", nil, nil, []string{"must hold keys with values"}, false},
 		{"password in a URL", "url: https://root:hunter2@host/\n", nil, nil, []string{"url: ", "must not carry a user or password"}, false},
+		{"password in one of several URLs", "servers: [https://a, https://root:hunter2@host/]\n", nil, nil, []string{"servers: ", "must not carry a user or password", `"https://…@host/" which`}, false},
+		{"wrong URL", "", nil, []string{"--servers", "https://a,http://b"}, []string{`has "http://b" which must start with https://`}, true},
 		{"wrong scheme", "url: ftp://host/\n", nil, nil, []string{"must start with http:// or https://"}, false},
 		{"several", "listn: 1\nworkers: 0\n", map[string]string{"KOWABUNGA_KAHUNA_WORKER": "1"}, []string{"--max-body=x"}, []string{"4 things are wrong", "listn", "workers: ", "KOWABUNGA_KAHUNA_WORKER;", "max-body: "}, true},
 	} {
@@ -305,5 +309,41 @@ func TestPrint(t *testing.T) {
 		if !matchLine(b.String(), want) {
 			t.Errorf("no line %s in\n%s", want, b.String())
 		}
+	}
+}
+
+// One URL is written as a value, several as a list, and both read the same as flags and variables with commas.
+func TestURLs(t *testing.T) {
+	both := []string{"https://a", "https://b:8443/x"}
+	for name, c := range map[string]struct {
+		file string
+		env  map[string]string
+		args []string
+		want []string
+	}{
+		"one in the file":         {"servers: https://a\n", nil, nil, both[:1]},
+		"several in the file":     {"servers:\n  - https://a\n  - https://b:8443/x\n", nil, nil, both},
+		"several in one value":    {"servers: https://a, https://b:8443/x\n", nil, nil, both},
+		"a variable":              {"", map[string]string{"KOWABUNGA_KAHUNA_SERVERS": "https://a,https://b:8443/x"}, nil, both},
+		"a flag":                  {"servers: https://c\n", nil, []string{"--servers", "https://a,https://b:8443/x"}, both},
+		"a flag given repeatedly": {"", nil, []string{"--servers", "https://a", "--servers", "https://b:8443/x"}, both},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, s, err := load(t, c.file, c.env, c.args...)
+			if err != nil || !reflect.DeepEqual(got.Servers, c.want) {
+				t.Fatal(got.Servers, err)
+			}
+			path := filepath.Join(t.TempDir(), "kahuna.yaml")
+			if err := s.WriteFile(path, map[string]string{"servers": strings.Join(c.want, ",")}); err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, _, err := load(t, string(text), nil); err != nil || !reflect.DeepEqual(again.Servers, c.want) {
+				t.Errorf("written and read again: %v, %v", again.Servers, err)
+			}
+		})
 	}
 }

@@ -190,6 +190,30 @@ func (s *Set) Strings(p *[]string, key string, def []string, help string) *Key {
 	})
 }
 
+// URLs declares a list of absolute URLs as of URL; the file may hold a single one without a list.
+func (s *Set) URLs(p *[]string, key string, def []string, help string, schemes ...string) *Key {
+	if len(schemes) == 0 {
+		schemes = []string{"http", "https"}
+	}
+	k := s.Strings(p, key, def, help)
+	k.assign = func(raw string) error {
+		all := splitList(raw)
+		for i, one := range all {
+			text, err := parseURL(one, schemes)
+			if err != nil {
+				if len(all) > 1 {
+					err = fmt.Errorf("has %swhich %w", quoted(one), err)
+				}
+				return err
+			}
+			all[i] = text
+		}
+		*p = all
+		return nil
+	}
+	return k
+}
+
 // Table declares members with names that people choose, each with texts under fixed field names, such as
 //
 //	pools:

@@ -51,7 +51,7 @@ with which key. "serve" is the agent. More: kowabunga help kaktus`,
 func (o *options) declare() *config.Set {
 	set := config.New("kaktus")
 	set.Path(&o.Dir, "dir", "/var/lib/kowabunga/kaktus", "directory of the agent: configuration, key, state").NotInFile()
-	set.URL(&o.URL, "url", "", "Kahuna, as https://HOST[:PORT]").Required()
+	set.URLs(&o.URLs, "url", nil, "Kahuna, as https://HOST[:PORT]; where there are several, any or all of them").Required()
 	set.String(&o.ID, "id", "", "id of this agent").Required().Check(func(id string) error {
 		if !idPattern.MatchString(id) {
 			return errors.New("must be 24 lower-case hex digits, as Kahuna shows it")

@@ -66,6 +66,37 @@ func TestJoinProvesAndWrites(t *testing.T) {
 	}
 }
 
+// A host that is told of several Kahunas joins by whichever answers, and looks for all of them later.
+func TestJoinBySeveralAddresses(t *testing.T) {
+	k := newKahuna(t)
+	dir := filepath.Join(t.TempDir(), "kaktus")
+	const away = "http://127.0.0.1:1"
+	args := []string{"join", "--dir", dir, "--url", away, "--url", k.url, "--id", agentID, "--key-file", "-", "--accel", "tcg"}
+	if _, err := command(t, "another-key-with-more-than-128-bits\n", args...); err == nil {
+		t.Error("joined with a wrong key")
+	}
+	if out, err := command(t, agentKey+"\n", args...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := command(t, "", "serve", "--dir", dir, "--print-config")
+	if err != nil || !strings.Contains(out, `"`+away+","+k.url+`"`) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := command(t, "", "serve", "--dir", dir, "--url", "https://a,nonsense"); err == nil || !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("an address that is none: %v", err)
+	}
+}
+
+// The screens of machines are reached where any of the Kahunas is.
+func TestAddressTowardsKahuna(t *testing.T) {
+	if ip := towards([]string{"https://nowhere.invalid", "http://127.0.0.1:1"}); ip.String() != "127.0.0.1" {
+		t.Errorf("%s", ip)
+	}
+	if ip := towards(nil); ip != nil {
+		t.Errorf("%s towards nobody", ip)
+	}
+}
+
 func TestCommandLineIsChecked(t *testing.T) {
 	dir := t.TempDir()
 	for says, args := range map[string][]string{

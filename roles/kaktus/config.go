@@ -15,9 +15,9 @@ import (
 
 // Config is everything a Kaktus is told by its host.
 type Config struct {
-	Dir     string // keeps everything; mode 0700
-	URL     string // Kahuna
-	ID      string // of the agent resource
+	Dir     string   // keeps everything; mode 0700
+	URLs    []string // of one Kahuna, or of each; others that these tell of are found by themselves
+	ID      string   // of the agent resource
 	KeyFile string
 	CAFile  string // empty: the system's certificates
 	Release string

@@ -31,7 +31,7 @@ func (c Config) doors() (compute.Doors, error) {
 		return d, fault.Bad("display.ports", "%.32q is no range of ports such as %s", text, DisplayPorts)
 	}
 	if c.DisplayAddress == "" {
-		d.Address = towards(c.URL)
+		d.Address = towards(c.URLs)
 		return d, nil
 	}
 	if d.Address = net.ParseIP(c.DisplayAddress); d.Address == nil || d.Address.IsUnspecified() {
@@ -40,9 +40,20 @@ func (c Config) doors() (compute.Doors, error) {
 	return d, nil
 }
 
-// towards is the address by which this host reaches a URL, nil when that cannot be told now. Nothing is
-// sent: connecting a datagram socket only asks the routing table.
-func towards(to string) net.IP {
+// towards is the address by which this host reaches the first of these URLs that it has a way to, nil when
+// that cannot be told now.
+func towards(urls []string) net.IP {
+	for _, to := range urls {
+		if ip := route(to); ip != nil {
+			return ip
+		}
+	}
+	return nil
+}
+
+// route is the address by which this host reaches a URL. Nothing is sent: connecting a datagram socket only
+// asks the routing table.
+func route(to string) net.IP {
 	u, err := url.Parse(to)
 	if err != nil {
 		return nil

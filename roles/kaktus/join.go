@@ -86,12 +86,26 @@ func (o *options) join(cmd *cobra.Command, set *config.Set, dry bool) error {
 	return nil
 }
 
-// handshake connects once, as the agent will, and leaves.
-func (o *options) handshake(ctx context.Context, key string) (agentproto.Welcome, error) {
+// handshake connects once to each address, as the agent will, until one answers, and leaves. The error is
+// that of the first.
+func (o *options) handshake(ctx context.Context, key string) (welcome agentproto.Welcome, failed error) {
+	for _, url := range o.URLs {
+		welcome, err := o.greet(ctx, url, key)
+		if err == nil {
+			return welcome, nil
+		}
+		if failed == nil {
+			failed = err
+		}
+	}
+	return welcome, failed
+}
+
+func (o *options) greet(ctx context.Context, url, key string) (agentproto.Welcome, error) {
 	var once [16]byte // this handshake's own identity: the agent draws its own when it first serves
 	rand.Read(once[:])
 	name := hex.EncodeToString(once[:])
-	conn, welcome, err := link.Dial(ctx, link.Target{URL: o.URL, CAFile: o.CAFile, Key: key, Hello: agentproto.Hello{
+	conn, welcome, err := link.Dial(ctx, link.Target{URL: url, CAFile: o.CAFile, Key: key, Hello: agentproto.Hello{
 		Protocol: agentproto.Version, Release: config.Program().Version, Kind: agentproto.Kaktus, Agent: o.ID, Identity: name, Session: name,
 	}})
 	if err != nil {

@@ -186,7 +186,7 @@ func (k *kahuna) settings(t testing.TB) Config {
 		t.Fatal(err)
 	}
 	return Config{
-		Dir: filepath.Join(dir, "kaktus"), URL: k.url, ID: agentID, KeyFile: key, Release: "test", Accel: "tcg",
+		Dir: filepath.Join(dir, "kaktus"), URLs: []string{k.url}, ID: agentID, KeyFile: key, Release: "test", Accel: "tcg",
 		Socket: filepath.Join(dir, "no-libvirt"), Pools: map[string]string{"local": filepath.Join(dir, "pool")},
 		Import: Import{Dirs: []string{filepath.Join(dir, "images")}}, Drain: time.Second,
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"kowabunga/core/agentproto"
@@ -78,7 +79,7 @@ func open(ctx context.Context, cfg Config) (*kaktus, error) {
 		return nil, err
 	}
 	k.agent, err = agent.New(agent.Config{
-		URL: cfg.URL, ID: cfg.ID, Kind: agentproto.Kaktus, KeyFile: cfg.KeyFile, CAFile: cfg.CAFile,
+		URL: strings.Join(cfg.URLs, ","), ID: cfg.ID, Kind: agentproto.Kaktus, KeyFile: cfg.KeyFile, CAFile: cfg.CAFile,
 		StateDir: filepath.Join(cfg.Dir, "agent"), Release: cfg.Release, Features: features(k.accel),
 		Methods: k.methods(), Lanes: lanes, States: map[string]agent.Applier{agentproto.StateKaktus: k},
 		Drain: cfg.Drain, Log: cfg.Log,
