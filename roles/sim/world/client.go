@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"kowabunga/core/model"
@@ -150,4 +151,15 @@ func (c *client) judge(a *asked, r reply) {
 	if !r.stale && a.verb != reads {
 		w.truth.acked = max(w.truth.acked, r.at.Index)
 	}
+}
+
+// acked are the changes that the client was told are done.
+func (c *client) acked() (out []string) {
+	for id, a := range c.results {
+		if a.reply != nil && a.verb != reads && !a.reply.refused {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
 }

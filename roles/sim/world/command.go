@@ -16,7 +16,7 @@ import (
 
 // Commands are `kowabunga sim run` and what belongs to it.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{runCommand(), replayCommand()}
+	return []*cobra.Command{runCommand(), replayCommand(), scenarioCommand(), mutantsCommand()}
 }
 
 // random is which runs of chance are asked for.

@@ -27,7 +27,7 @@ type node struct {
 	serving   bool
 	epoch     lease.Epoch
 	draining  bool
-	leaving   bool
+	apart     bool // a node of a restore, no part of the pair
 	commit    committer
 	sinks     []func(lease.Position) // told of each publication
 }
@@ -95,7 +95,7 @@ func (n *node) start() {
 	}
 	n.begin()
 	n.w.say(n.name, "starts")
-	n.serving, n.draining, n.leaving, n.epoch = false, false, false, lease.Epoch{}
+	n.serving, n.draining, n.epoch = false, false, lease.Epoch{}
 	n.tickAt = 0
 	n.published, n.shown = n.log.cut, n.log.base.clone()
 	n.taken, n.sinks = nil, nil

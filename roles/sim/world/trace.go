@@ -20,11 +20,12 @@ type trace struct {
 	lines int
 	sum   uint64
 	quiet bool
+	zero  time.Duration // where times are counted from
 }
 
 // say writes a line.
 func (t *trace) say(now time.Duration, who, format string, args ...any) {
-	line := fmt.Sprintf("%9.3f s  %-7s %s", now.Seconds(), who, fmt.Sprintf(format, args...))
+	line := fmt.Sprintf("%9.3f s  %-7s %s", (now - t.zero).Seconds(), who, fmt.Sprintf(format, args...))
 	t.line(line)
 }
 

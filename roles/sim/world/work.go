@@ -18,7 +18,3 @@ type operations struct{}
 
 func (n *node) serve(*lease.Record) {}
 func (n *node) hear(place, any)     {}
-
-type script struct{}
-
-func (s *script) holds(packet) bool { return false }

@@ -44,6 +44,8 @@ type World struct {
 	inSecond  int
 	loseAll   bool // crashes keep no write that was under way
 	ops       operations
+	set       []string // names of the first witnesses, when not the first few agents
+	apart     bool     // there is a third node, for restores
 }
 
 func newWorld(o Options) *World {
