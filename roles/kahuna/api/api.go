@@ -173,6 +173,7 @@ type Config struct {
 type API struct {
 	Config
 	mux       *http.ServeMux
+	direct    direct
 	meter     *meter
 	calls     sync.Pool
 	prefix    string // of request ids, new with every start
@@ -198,7 +199,7 @@ func New(c Config) (*API, error) {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	a := &API{Config: c, mux: http.NewServeMux(), prefix: drawPrefix(), streams: defaultEventLimits, auditMost: auditMost, closing: make(chan struct{})}
+	a := &API{Config: c, mux: http.NewServeMux(), direct: direct{}, prefix: drawPrefix(), streams: defaultEventLimits, auditMost: auditMost, closing: make(chan struct{})}
 	a.calls.New = func() any { return new(call) }
 	var err error
 	if a.meter, err = newMeter(c.Metrics); err != nil {

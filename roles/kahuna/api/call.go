@@ -30,6 +30,9 @@ type call struct {
 	status  int
 	size    int
 	buffer  []byte
+	ids     []string // request ids for this and later reads
+
+	name, value string // of the one parameter of a path that was found without http.ServeMux
 
 	password string       // drawn for this request, shown in its answer
 	hash     model.Secret // its stored form
@@ -53,6 +56,14 @@ func (c *call) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// path is the parameter of this name in the request's path, empty when it has none.
+func (c *call) path(name string) string {
+	if c.name == name {
+		return c.value
+	}
+	return c.r.PathValue(name)
+}
+
 // Unwrap lets http.ResponseController reach deadlines and flushing.
 func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
@@ -71,9 +82,10 @@ func (c *call) json(status int, body []byte) { c.answer(status, typeJSON, body) 
 func (c *call) answer(status int, contentType []string, body []byte) {
 	h := c.ResponseWriter.Header()
 	h["Content-Type"] = contentType
-	if len(body) == 0 {
+	switch {
+	case len(body) == 0:
 		h["Content-Length"] = lengthZero
-	} else {
+	case len(body) >= counted || c.r.Method != http.MethodGet:
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	c.WriteHeader(status)
@@ -81,6 +93,10 @@ func (c *call) answer(status int, contentType []string, body []byte) {
 		c.Write(body)
 	}
 }
+
+// counted is from which length on an answer must tell it: net/http counts what fits in its buffer of 2048
+// bytes and is not flushed, as no answer to a GET is, and spares the work for a header here.
+const counted = 2048
 
 // maxBuffer bounds the buffers that are kept for later requests.
 const maxBuffer = 256 << 10
@@ -91,13 +107,40 @@ func drawPrefix() string {
 	return hex.EncodeToString(b[:]) + "-"
 }
 
-// requestID is the client's own id if it is sane, else a new one.
-func (a *API) requestID(r *http.Request) string {
+// requestID is the client's own id if it is sane, else a new one, in the form of a header's values. Reads,
+// which are many and remembered nowhere, take theirs from a handful made at once.
+func (a *API) requestID(r *http.Request, ready *[]string) []string {
 	if given := r.Header["X-Request-Id"]; len(given) == 1 && sane(given[0]) {
-		return given[0]
+		return given
 	}
-	var b [40]byte
-	return string(strconv.AppendUint(append(b[:0], a.prefix...), a.serial.Add(1), 10))
+	if r.Method != http.MethodGet {
+		return a.newIDs(1)
+	}
+	if len(*ready) == 0 {
+		*ready = a.newIDs(handful)
+	}
+	id := (*ready)[:1:1]
+	*ready = (*ready)[1:]
+	return id
+}
+
+const handful = 16
+
+// newIDs makes n request ids; they share their memory.
+func (a *API) newIDs(n int) []string {
+	out, ends := make([]string, n), [handful]int{}
+	last := a.serial.Add(uint64(n))
+	var b [handful * 40]byte
+	text := b[:0]
+	for i := range out {
+		text = strconv.AppendUint(append(text, a.prefix...), last-uint64(n-1-i), 10)
+		ends[i] = len(text)
+	}
+	all, from := string(text), 0
+	for i := range out {
+		out[i], from = all[from:ends[i]], ends[i]
+	}
+	return out
 }
 
 func sane(id string) bool {
@@ -122,9 +165,11 @@ const statusGone = 499
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	c := a.calls.Get().(*call)
-	*c = call{ResponseWriter: w, r: r, id: a.requestID(r), buffer: c.buffer[:0]}
+	ids := c.ids
+	given := a.requestID(r, &ids)
+	*c = call{ResponseWriter: w, r: r, id: given[0], buffer: c.buffer[:0], ids: ids}
 	h := w.Header()
-	h["X-Request-Id"] = []string{c.id}
+	h["X-Request-Id"] = given
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore
 	defer func() {
@@ -143,7 +188,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if cap(c.buffer) > maxBuffer {
 			c.buffer = nil
 		}
-		*c = call{buffer: c.buffer}
+		*c = call{buffer: c.buffer, ids: c.ids}
 		a.calls.Put(c)
 	}()
 	a.route(c)

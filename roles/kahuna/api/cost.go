@@ -17,7 +17,7 @@ import (
 func (a *API) costV1(op *catalogue.Op) func(*call) error {
 	return func(c *call) error {
 		v := a.Views.View()
-		o, err := a.existing(v, c, op.Kind, model.ID(c.r.PathValue(op.Target())))
+		o, err := a.existing(v, c, op.Kind, model.ID(c.path(op.Target())))
 		if err != nil {
 			return err
 		}
@@ -31,7 +31,7 @@ func (a *API) costV1(op *catalogue.Op) func(*call) error {
 func (a *API) usageV1(op *catalogue.Op) func(*call) error {
 	return func(c *call) error {
 		v := a.Views.View()
-		o, err := a.existing(v, c, op.Kind, model.ID(c.r.PathValue(op.Target())))
+		o, err := a.existing(v, c, op.Kind, model.ID(c.path(op.Target())))
 		if err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func (a *API) usageV1(op *catalogue.Op) func(*call) error {
 // cost answers what a project costs as a whole, by kind and by resource, in every currency.
 func (r *resource) cost(c *call) error {
 	v := r.api.Views.View()
-	o, err := r.find(v, c, c.r.PathValue("ref"), nil)
+	o, err := r.find(v, c, c.path("ref"), nil)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (r *resource) cost(c *call) error {
 // usage answers what of its quotas a project uses.
 func (r *resource) usage(c *call) error {
 	v := r.api.Views.View()
-	o, err := r.find(v, c, c.r.PathValue("ref"), nil)
+	o, err := r.find(v, c, c.path("ref"), nil)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func (a *API) routeDocuments(t *table) error {
 	serve(BaseV2+"/openapi.json", "OpenAPIv2", catalogue.V2, one(file{"application/json", openapi.JSON(v2)}))
 	serve("/docs/{$}", "Docs", catalogue.V2, one(file{"text/html; charset=utf-8", pages[""]}))
 	serve("/docs/{topic}", "Docs", catalogue.V2, func(c *call) (file, bool) {
-		body, ok := pages[c.r.PathValue("topic")]
+		body, ok := pages[c.path("topic")]
 		return file{"text/html; charset=utf-8", body}, ok && len(body) > 0
 	})
 	serve("/docs/assets/style.css", "Docs", catalogue.V2, one(file{"text/css; charset=utf-8", apidocs.Style}))

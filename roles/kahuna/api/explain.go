@@ -26,7 +26,7 @@ func decisive(o *operation.Operation) bool {
 // what is against that decision at present. With ?why_not=HOST it also answers, for a machine, why it is
 // not on that host, as things are now.
 func (a *API) explain(c *call) error {
-	k, ok := catalogue.Named(c.r.PathValue("kind"))
+	k, ok := catalogue.Named(c.path("kind"))
 	if !ok {
 		return fault.New(fault.NotFound, "there is no kind of this name")
 	}
@@ -39,7 +39,7 @@ func (a *API) explain(c *call) error {
 		return err
 	}
 	v := a.Views.View()
-	object, err := a.resources[k.Name].find(v, c, c.r.PathValue("id"), nil)
+	object, err := a.resources[k.Name].find(v, c, c.path("id"), nil)
 	if err != nil {
 		return err
 	}

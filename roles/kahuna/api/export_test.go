@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"net/url"
 	"time"
 )
@@ -18,3 +19,16 @@ func ReadCursor(text string) (again string, err error) {
 	p, err := readPage(url.Values{"cursor": {text}})
 	return p.after.String(), err
 }
+
+// Ways are the endpoint that a path is found to lead to without http.ServeMux, nil when that is not tried,
+// with its parameter, and the one that the mux finds, with its pattern.
+func (a *API) Ways(path string) (direct any, name, value string, mux any, pattern string) {
+	if e, n, v := a.direct.find(path); e != nil && canonical(path) {
+		direct, name, value = e, n, v
+	}
+	mux, pattern = a.mux.Handler(&http.Request{Method: "GET", Host: "kahuna", URL: &url.URL{Path: path}})
+	return direct, name, value, mux, pattern
+}
+
+// Canonical is what is let pass without path.Clean.
+func Canonical(path string) bool { return canonical(path) }

@@ -14,7 +14,7 @@ import (
 // caps answers the hardware a host last reported; before it ever did there is none to answer.
 func (a *API) caps(op *catalogue.Op) func(*call) error {
 	return func(c *call) error {
-		o, err := a.existing(a.Views.View(), c, op.Kind, model.ID(c.r.PathValue(op.Target())))
+		o, err := a.existing(a.Views.View(), c, op.Kind, model.ID(c.path(op.Target())))
 		if err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func appendCaps(b []byte, caps model.Caps) []byte {
 // state asks the machine's host how it is. A Kompute's state is that of its instance.
 func (a *API) state(op *catalogue.Op) func(*call) error {
 	return func(c *call) error {
-		o, err := a.existing(a.Views.View(), c, op.Kind, model.ID(c.r.PathValue(op.Target())))
+		o, err := a.existing(a.Views.View(), c, op.Kind, model.ID(c.path(op.Target())))
 		if err != nil {
 			return err
 		}

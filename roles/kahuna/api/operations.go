@@ -182,7 +182,7 @@ func (a *API) listOperations(c *call) error {
 }
 
 func (a *API) operation(v model.View, c *call) (*operation.Operation, error) {
-	o, err := a.visible(v, c, operation.Kind, model.ID(c.r.PathValue("id")))
+	o, err := a.visible(v, c, operation.Kind, model.ID(c.path("id")))
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ func (a *API) readOperation(c *call) error {
 	if err != nil {
 		return err
 	}
-	o, ok := model.Find[*operation.Operation](s.state, model.ID(c.r.PathValue("id")))
+	o, ok := model.Find[*operation.Operation](s.state, model.ID(c.path("id")))
 	if !ok || !access.Visible(s.now, c.who, o) {
 		return fault.New(fault.NotFound, "there is no operation of this id")
 	}

@@ -59,7 +59,7 @@ func (a *API) logout(c *call) error {
 // setPassword sets a user's password. It is slow on purpose: the hash is.
 func (a *API) setPassword(op *catalogue.Op) func(*call) error {
 	return func(c *call) error {
-		id := model.ID(c.r.PathValue(op.Target()))
+		id := model.ID(c.path(op.Target()))
 		if _, err := a.existing(a.Views.View(), c, model.KindUser, id); err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (r *resource) createUser(op *catalogue.Op) func(*call) error {
 func (r *resource) newPassword(op *catalogue.Op) func(*call) error {
 	change := r.change(op)
 	return func(c *call) error {
-		u, err := r.find(r.api.Views.View(), c, c.r.PathValue("ref"), nil)
+		u, err := r.find(r.api.Views.View(), c, c.path("ref"), nil)
 		if err != nil {
 			return err
 		}

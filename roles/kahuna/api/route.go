@@ -98,6 +98,7 @@ func (t *table) install() {
 		slices.Sort(allow)
 		e.allow = strings.Join(allow, ", ")
 		t.api.mux.Handle(t.patterns[shape], e)
+		t.api.direct.add(t.patterns[shape], e)
 	}
 	t.api.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		c := w.(*call)
@@ -117,6 +118,13 @@ func versionOf(p string) catalogue.Version {
 // twice or at the end, dot segments - are redirected to the one that is. It is the escaped path that is
 // looked at: an escaped slash belongs to an id.
 func (a *API) route(c *call) {
+	if u := c.r.URL; u.RawPath == "" && canonical(u.Path) {
+		if e, name, value := a.direct.find(u.Path); e != nil {
+			c.name, c.value = name, value
+			e.serve(c)
+			return
+		}
+	}
 	if p := c.r.URL.EscapedPath(); strings.HasPrefix(p, "/") && (strings.HasPrefix(p, "/api/") || strings.Contains(p, "//")) {
 		if clean := path.Clean(p); clean != p && !(strings.HasPrefix(clean, "/docs") && p == clean+"/") {
 			to := clean
@@ -132,11 +140,17 @@ func (a *API) route(c *call) {
 	a.mux.ServeHTTP(c, c.r)
 }
 
-// ServeHTTP finds the method, authenticates and answers errors in the form of the API's version.
+// ServeHTTP serves what http.ServeMux routed.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
-	c.r, c.version, c.native = r, e.version, e.native
-	verb := r.Method
+	c.r = r
+	e.serve(c)
+}
+
+// serve finds the method, authenticates and answers errors in the form of the API's version.
+func (e *endpoint) serve(c *call) {
+	c.version, c.native = e.version, e.native
+	verb := c.r.Method
 	if verb == http.MethodHead {
 		verb = http.MethodGet
 	}
@@ -146,7 +160,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		c.method = m
 		if !m.public {
-			who, err := e.api.Auth.Authenticate(r)
+			who, err := e.api.Auth.Authenticate(c.r)
 			if err == nil && !who.Known() {
 				err = fault.New(fault.Unauthenticated, "send an API key in X-API-Key or a token in Authorization: Bearer")
 			}

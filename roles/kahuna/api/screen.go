@@ -14,7 +14,7 @@ import (
 func (a *API) connect(op *catalogue.Op) func(*call) error {
 	return func(c *call) error {
 		v := a.Views.View()
-		o, err := a.existing(v, c, op.Kind, model.ID(c.r.PathValue(op.Target())))
+		o, err := a.existing(v, c, op.Kind, model.ID(c.path(op.Target())))
 		if err != nil {
 			return err
 		}
@@ -24,7 +24,7 @@ func (a *API) connect(op *catalogue.Op) func(*call) error {
 
 func (r *resource) connect(c *call) error {
 	v := r.api.Views.View()
-	o, err := r.find(v, c, c.r.PathValue("ref"), nil)
+	o, err := r.find(v, c, c.path("ref"), nil)
 	if err != nil {
 		return err
 	}

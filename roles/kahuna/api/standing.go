@@ -15,7 +15,7 @@ func (r *resource) standing(c *call) error {
 	if a.Standing == nil {
 		return fault.New(fault.Unavailable, "this Kahuna commands no agents")
 	}
-	o, err := r.find(a.Views.View(), c, c.r.PathValue("ref"), nil)
+	o, err := r.find(a.Views.View(), c, c.path("ref"), nil)
 	if err != nil {
 		return err
 	}

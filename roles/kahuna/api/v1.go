@@ -76,7 +76,7 @@ func (a *API) readV1(op *catalogue.Op) func(*call) error {
 	k, param := catalogue.Of(op.Kind), op.Target()
 	return func(c *call) error {
 		v := a.Views.View()
-		o, err := a.existing(v, c, op.Kind, model.ID(c.r.PathValue(param)))
+		o, err := a.existing(v, c, op.Kind, model.ID(c.path(param)))
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (a *API) readV1(op *catalogue.Op) func(*call) error {
 // owner is the id of an object's parent, if that is what the path calls by id or by name: clients that
 // know a gateway by its name ask for its tunnels under that. Empty when the path means another.
 func (a *API) owner(v model.View, c *call, o model.Object, p catalogue.Param) model.ID {
-	given := c.r.PathValue(p.Name)
+	given := c.path(p.Name)
 	k := catalogue.Of(o.Kind())
 	for i := range k.Parents {
 		if k.Parents[i].Kind != p.Kind {
@@ -135,7 +135,7 @@ func (a *API) listV1(op *catalogue.Op) func(*call) error {
 		v := a.Views.View()
 		parents := make([]model.ID, len(op.Params))
 		for i, p := range op.Params {
-			parents[i] = model.ID(c.r.PathValue(p.Name))
+			parents[i] = model.ID(c.path(p.Name))
 			if _, err := a.existing(v, c, p.Kind, parents[i]); err != nil {
 				return err
 			}
@@ -225,9 +225,9 @@ func (a *API) doV1(c *call, op *catalogue.Op) (operate.Answer, operate.Request, 
 	r := operate.Request{Op: op, Who: c.who, ID: c.id, From: address(c.r), V1: true, Wait: true, Path: make(map[string]model.ID, len(op.Params))}
 	v := a.Views.View()
 	for _, p := range op.Params {
-		id := model.ID(c.r.PathValue(p.Name))
+		id := model.ID(c.path(p.Name))
 		if !id.Valid() && op.Target() != "" && p.Name != op.Target() {
-			if o, err := a.existing(v, c, op.Kind, model.ID(c.r.PathValue(op.Target()))); err == nil {
+			if o, err := a.existing(v, c, op.Kind, model.ID(c.path(op.Target()))); err == nil {
 				id = a.owner(v, c, o, p)
 			}
 		}

@@ -59,7 +59,7 @@ func (r *resource) change(op *catalogue.Op) func(*call) error {
 		if err != nil {
 			return err
 		}
-		ref := c.r.PathValue("ref")
+		ref := c.path("ref")
 		o, err := r.find(v, c, ref, within)
 		if err != nil {
 			if op.Verb == catalogue.Delete && c.r.Header.Get("Idempotency-Key") != "" && fault.Is(err, fault.NotFound) {

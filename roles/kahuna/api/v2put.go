@@ -17,7 +17,7 @@ import (
 func (r *resource) put(op *catalogue.Op) func(*call) error {
 	change := r.change(op)
 	return func(c *call) error {
-		ref := c.r.PathValue("ref")
+		ref := c.path("ref")
 		if model.ID(ref).Valid() {
 			return change(c)
 		}

@@ -95,9 +95,9 @@ func (r *resource) read(c *call) error {
 	if err != nil {
 		return err
 	}
-	o, err := r.lookup(s, c, c.r.PathValue("ref"), within)
+	o, err := r.lookup(s, c, c.path("ref"), within)
 	if err != nil {
-		if u, ok := r.mate(s, c, c.r.PathValue("ref")); ok {
+		if u, ok := r.mate(s, c, c.path("ref")); ok {
 			c.buffer = appendMate(c.buffer[:0], u)
 			c.json(http.StatusOK, c.buffer)
 			return nil
@@ -137,7 +137,7 @@ func appendMate(b []byte, u *model.User) []byte {
 }
 
 func (r *resource) caps(c *call) error {
-	o, err := r.find(r.api.Views.View(), c, c.r.PathValue("ref"), nil)
+	o, err := r.find(r.api.Views.View(), c, c.path("ref"), nil)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (r *resource) caps(c *call) error {
 }
 
 func (r *resource) state(c *call) error {
-	o, err := r.find(r.api.Views.View(), c, c.r.PathValue("ref"), nil)
+	o, err := r.find(r.api.Views.View(), c, c.path("ref"), nil)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (r *resource) state(c *call) error {
 }
 
 func (r *resource) password(c *call) error {
-	o, err := r.find(r.api.Views.View(), c, c.r.PathValue("ref"), nil)
+	o, err := r.find(r.api.Views.View(), c, c.path("ref"), nil)
 	if err != nil {
 		return err
 	}
