@@ -38,9 +38,11 @@ type Kahuna struct {
 }
 
 // KahunaList is the Kahunas that an epoch knows. An agent keeps that of the highest epoch on disk and
-// dials all in it besides those of its configuration.
+// dials all in it besides those of its configuration. Within an epoch a list of a lower record does not
+// replace one of a higher; where one does not say which, the later replaces the earlier.
 type KahunaList struct {
 	Epoch   Epoch    `json:"epoch"`
+	Seq     uint64   `json:"seq,omitempty"` // number of the record in its epoch, as lease.Record, plus one; 0: not said
 	Kahunas []Kahuna `json:"kahunas"`
 }
 

@@ -156,8 +156,8 @@ func (s *session) Notify(method string, params json.RawMessage) {
 		}
 	case agentproto.MethodKahunas:
 		var list agentproto.KahunaList
-		if err := json.Unmarshal(params, &list); err == nil && list.Epoch == s.a.Obeyed() {
-			s.a.tasks.Go(func() { s.a.learn(list) }) // it is written to disk, and the reader must not wait
+		if err := json.Unmarshal(params, &list); err == nil && list.Epoch == s.a.Obeyed() && s.a.kahunas.hear(list) {
+			s.a.tasks.Go(s.a.keepKahunas) // it is written to disk, and the reader must not wait
 		}
 	}
 }

@@ -209,7 +209,6 @@ func (a *Agent) hello() agentproto.Hello {
 // before it is obeyed.
 func (a *Agent) obey(e agentproto.Epoch) error { return a.obedience.uncertified(e) }
 
-// learn keeps a list of Kahunas.
 // learnFrom keeps the list of the Kahuna that won an epoch, unless one of that epoch is kept.
 func (a *Agent) learnFrom(e agentproto.Epoch) {
 	if a.kahunas.last().Epoch.Compare(e) >= 0 {
@@ -222,8 +221,14 @@ func (a *Agent) learnFrom(e agentproto.Epoch) {
 	}
 }
 
+// learn keeps a list of Kahunas.
 func (a *Agent) learn(list agentproto.KahunaList) {
-	if err := a.kahunas.learn(list); err != nil {
+	a.kahunas.hear(list)
+	a.keepKahunas()
+}
+
+func (a *Agent) keepKahunas() {
+	if err := a.kahunas.keep(); err != nil {
 		a.log.Error("the list of Kahunas cannot be kept", "error", err)
 	}
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,11 +36,14 @@ type kahunas struct {
 	disk       keeper
 	configured []string
 
+	saving sync.Mutex // held while a list is written
+
 	mu       sync.Mutex
-	told     agentproto.KahunaList // of the highest epoch; on disk
-	sessions []*session            // oldest first
-	nodes    map[string]string     // node found at a URL
-	changed  chan struct{}         // closed when anything above, or the obeyed epoch, changes
+	coming   *agentproto.KahunaList // to be kept next; nil: none
+	told     agentproto.KahunaList  // of the highest epoch; on disk
+	sessions []*session             // oldest first
+	nodes    map[string]string      // node found at a URL
+	changed  chan struct{}          // closed when anything above, or the obeyed epoch, changes
 }
 
 func newKahunas(configured []string, disk keeper) *kahunas {
@@ -123,19 +127,47 @@ func (k *kahunas) live() []*session {
 	return slices.Clone(k.sessions)
 }
 
-// learn keeps a list of Kahunas unless one of a higher epoch is kept.
-func (k *kahunas) learn(list agentproto.KahunaList) error {
+// hear notes a list of Kahunas as the one to keep, unless a newer one is kept or about to be. Lists are heard
+// in the order in which they come. False: there is nothing to keep.
+func (k *kahunas) hear(list agentproto.KahunaList) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(list.Kahunas) == 0 || list.Epoch.Compare(k.told.Epoch) < 0 || reflect.DeepEqual(list, k.told) {
-		return nil
+	newest := &k.told
+	if k.coming != nil {
+		newest = k.coming
 	}
-	if err := k.disk.setKahunas(list); err != nil {
-		return err
+	order := list.Epoch.Compare(newest.Epoch)
+	if order == 0 && list.Seq != 0 && newest.Seq != 0 {
+		order = cmp.Compare(list.Seq, newest.Seq)
 	}
-	k.told = list
-	k.bumped()
-	return nil
+	if len(list.Kahunas) == 0 || order < 0 || reflect.DeepEqual(list, *newest) {
+		return false
+	}
+	k.coming = &list
+	return true
+}
+
+// keep has the list that was heard last on disk. Nobody else waits for the disk meanwhile.
+func (k *kahunas) keep() error {
+	k.saving.Lock()
+	defer k.saving.Unlock()
+	k.mu.Lock()
+	list := k.coming
+	k.mu.Unlock()
+	if list == nil {
+		return nil // somebody kept it
+	}
+	err := k.disk.setKahunas(*list)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.coming == list {
+		k.coming = nil
+	}
+	if err == nil {
+		k.told = *list
+		k.bumped()
+	}
+	return err
 }
 
 // last is the list that is kept.

@@ -127,7 +127,8 @@ func (a *Agent) serve(all, mine context.Context, url string) error {
 	if slices.Contains(welcome.Features, agentproto.FeatureLease) && welcome.Node != "" {
 		s.leased, s.node = true, welcome.Node
 		// Until an epoch is announced as won, a welcome proves nothing; only who knows no Kahuna takes its word.
-		if welcome.Epoch == a.Obeyed() || len(a.kahunas.last().Kahunas) == 0 {
+		// Nor does the list of another node's: it may be older.
+		if welcome.Epoch == a.Obeyed() && welcome.Epoch.Node == welcome.Node || len(a.kahunas.last().Kahunas) == 0 {
 			a.learn(agentproto.KahunaList{Epoch: welcome.Epoch, Kahunas: welcome.Kahunas})
 		}
 	} else if err := a.obey(welcome.Epoch); err != nil {
