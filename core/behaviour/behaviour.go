@@ -96,9 +96,6 @@ func register(kind model.Kind, verb catalogue.Verb, action string, f Func) {
 	table[s] = f
 }
 
-// Has tells whether the operation changes something that a behaviour decides.
-func Has(op *catalogue.Op) bool { return table[slot{op.Kind, op.Verb, op.Action}] != nil }
-
 // Decide runs the behaviour of the request's operation.
 func Decide(d model.Draft, r *Request) (Outcome, error) {
 	f := table[slot{r.Op.Kind, r.Op.Verb, r.Op.Action}]

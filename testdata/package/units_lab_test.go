@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	assets "kowabunga/embed"
 )
 
 // exposure is the most that systemd-analyze security may find, in tenths of its points from 0 to 10. It
@@ -21,8 +19,8 @@ var exposure = map[string]string{
 }
 
 func TestUnits(t *testing.T) {
-	dir := t.TempDir()
-	entries, err := fs.ReadDir(assets.Units(), ".")
+	dir, units := t.TempDir(), os.DirFS("../../embed/units")
+	entries, err := fs.ReadDir(units, ".")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +28,7 @@ func TestUnits(t *testing.T) {
 		t.Errorf("%d units, of %d the exposure is bounded", len(entries), len(exposure))
 	}
 	for _, entry := range entries {
-		text, err := fs.ReadFile(assets.Units(), entry.Name())
+		text, err := fs.ReadFile(units, entry.Name())
 		if err != nil {
 			t.Fatal(err)
 		}
