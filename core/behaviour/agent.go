@@ -1,8 +1,12 @@
 package behaviour
 
 import (
+	"time"
+
 	"kowabunga/core/access/credential"
 	"kowabunga/core/catalogue"
+	"kowabunga/core/fault"
+	"kowabunga/core/holding"
 	"kowabunga/core/model"
 )
 
@@ -12,6 +16,39 @@ func init() {
 	register(model.KindAgent, catalogue.Update, "", replace(checkAgent))
 	register(model.KindAgent, catalogue.Delete, "", remove(nil))
 	register(model.KindAgent, catalogue.Action, "token", issueAgentKey)
+	register(model.KindAgent, catalogue.Action, "fence", fenceAgent)
+	register(model.KindAgent, catalogue.Action, "waive", waiveAgent)
+}
+
+// fenceAgent records a person's word that an agent can do nothing: its host is off, or was made anew. What
+// it held may then be given to others. Of an agent that is connected only state directories that it had
+// before can be meant.
+func fenceAgent(d model.Draft, r *Request) (Outcome, error) {
+	a := model.Edit(r.Target.(*model.Agent))
+	live := r.Live(a.ID)
+	if live && len(a.Former) == 0 {
+		return Outcome{}, fault.New(fault.Conflict, "agent %q is connected, so its host is not off; nothing waits for it", a.Name)
+	}
+	a.Former = nil
+	if !live {
+		a.Fenced = word(r)
+	}
+	return Outcome{Object: a.ID}, d.Put(a)
+}
+
+// waiveAgent records a person's word that an agent holds nothing of what may have been lost.
+func waiveAgent(d model.Draft, r *Request) (Outcome, error) {
+	if !holding.Lost(d) {
+		return Outcome{}, fault.New(fault.Conflict, "nothing was lost, so that nothing has to be waived")
+	}
+	a := model.Edit(r.Target.(*model.Agent))
+	a.Waived = word(r)
+	return Outcome{Object: a.ID}, d.Put(a)
+}
+
+// word says whose word it is, and since when.
+func word(r *Request) string {
+	return r.Who.Name + " at " + r.Now.UTC().Format(time.RFC3339)
 }
 
 func checkAgent(_ model.Draft, _ *Request, o model.Object) error {

@@ -77,9 +77,14 @@ var agentKind = Kind{
 	Fields: common(func(o *model.Agent) *model.Meta { return &o.Meta },
 		str("type", bitOwn, func(o *model.Agent) *string { return &o.Type }, Required, Immutable, Column, Enum("Kiwi", "Kaktus"), Doc("what the agent may be")),
 		str("identity", -1, func(o *model.Agent) *string { return &o.Identity }, ReadOnly, Native, Doc("random id of its state directory; another once its host is made anew")),
+		str("fenced", -1, func(o *model.Agent) *string { return &o.Fenced }, ReadOnly, Native, Doc("who said that its host is off, and when; until the agent is back")),
 	),
+	Internal: []string{"Former", "Waived"},
 	Ops: ops(crud("Agent", "agent", "ListAgents", root, readVisible),
-		expiring(action("SetAgentApiToken", "token", "PATCH", "/agent/{agentId}/token", "ApiToken", adminRule)), standing("Agent", "agent", adminRule)),
+		expiring(action("SetAgentApiToken", "token", "PATCH", "/agent/{agentId}/token", "ApiToken", adminRule)), standing("Agent", "agent", adminRule),
+		// Both are a person's word about a host that Kahuna cannot ask. The frozen contract has no such things.
+		inV2(action("FenceAgent", "fence", "PATCH", "/agent/{agentId}/fence", "", adminRule)),
+		inV2(action("WaiveAgent", "waive", "PATCH", "/agent/{agentId}/waive", "", adminRule))),
 }
 
 var vnet = Kind{

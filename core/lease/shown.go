@@ -30,8 +30,8 @@ type Hold struct {
 	Kind    ResourceKind
 	ID      string
 	Agent   Witness // as it was when it was told: a re-imaged host is another
-	Epoch   Epoch   // of the last order about it
-	Request string  // the last order, if it was a step
+	Epoch   Epoch   // of the last order about it; zero: not known, any before the present one
+	Request string  // the last order, if it was a step; empty: not known, or a desired state
 }
 
 // Wait is one agent that something waits for, and why.
@@ -128,11 +128,13 @@ func (s *Shown) Release(holds []Hold) Verdict {
 		switch {
 		case h.Epoch.Compare(s.epoch) >= 0:
 		case !s.Is(h.Agent):
-			v.add(h.Agent, fmt.Sprintf("it may hold %s %s by order of epoch %s and has not answered epoch %s", h.Kind, h.ID, h.Epoch, s.epoch))
+			v.add(h.Agent, fmt.Sprintf("it may hold %s %s by order of %s and has not answered epoch %s", h.Kind, h.ID, of(h.Epoch), s.epoch))
 		case h.Request != "" && slices.Contains(s.answered[h.Agent], h.Request):
 			v.add(h.Agent, fmt.Sprintf("%s of epoch %s on %s %s cannot be ended there", h.Request, h.Epoch, h.Kind, h.ID))
 		case slices.Contains(s.answered[h.Agent], ""): // a desired state has no request id, and may be about anything
 			v.add(h.Agent, fmt.Sprintf("it still applies a state of an older epoch, which may be about %s %s", h.Kind, h.ID))
+		case h.Request == "" && len(s.answered[h.Agent]) > 0:
+			v.add(h.Agent, fmt.Sprintf("%s of an older epoch, which may be about %s %s, cannot be ended there", s.answered[h.Agent][0], h.Kind, h.ID))
 		}
 	}
 	return v.sorted()
@@ -158,6 +160,17 @@ func (s *Shown) Allocate(agents []Witness) Verdict {
 // a lossy promotion may have lost. Journal it, for the next epoch's NewShown.
 func (s *Shown) Regained(all []Witness) bool {
 	return s.lossy && s.Allocate(all).OK()
+}
+
+// Restored tells that Regained was journalled: allocations wait for nobody any more, agents made later included.
+func (s *Shown) Restored() { s.lossy = false }
+
+// of names an epoch that may not be known.
+func of(e Epoch) string {
+	if e == (Epoch{}) {
+		return "an older epoch"
+	}
+	return "epoch " + e.String()
 }
 
 func (v *Verdict) add(w Witness, why string) {

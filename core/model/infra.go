@@ -62,8 +62,11 @@ type Caps struct {
 // Agent is an identity under which a host connects.
 type Agent struct {
 	Meta
-	Type     string `json:"type"`               // "Kaktus" or "Kiwi"
-	Identity string `json:"identity,omitempty"` // of its state directory, as it was admitted last; another once its host is made anew
+	Type     string   `json:"type"`               // "Kaktus" or "Kiwi"
+	Identity string   `json:"identity,omitempty"` // of its state directory, as it was admitted last; another once its host is made anew
+	Former   []string `json:"former,omitempty"`   // identities before of which nobody said that they are gone
+	Fenced   string   `json:"fenced,omitempty"`   // who said that its host is off, and when; cleared when the agent is back
+	Waived   string   `json:"waived,omitempty"`   // who said that it holds nothing that was lost, and when
 }
 
 // VNet is a layer-2 segment of a region.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 )
@@ -17,25 +18,26 @@ const Kind model.Kind = "operation"
 // Operation is one piece of work on one object. While it runs the objects it concerns carry its id
 // and a phase, and no other write touches them.
 type Operation struct {
-	model.Meta                 // Name says what it does, for people: "create kompute web-1"
-	What       string          `json:"what"` // kind and verb: "kompute.create"
-	Target     Target          `json:"target"`
-	Project    model.ID        `json:"project,omitempty"` // whose members may see it
-	Actor      string          `json:"actor"`             // who asked
-	ActorID    model.ID        `json:"actorId,omitempty"`
-	Request    string          `json:"request,omitempty"` // request id of the call that asked
-	From       string          `json:"from,omitempty"`    // address that call came from
-	Key        string          `json:"key,omitempty"`     // caller, path and body; a repeat joins this operation
-	State      State           `json:"state"`
-	Steps      []Step          `json:"steps"`
-	Forward    bool            `json:"forward,omitempty"` // cannot be undone: after a failure asking again goes on
-	Cancel     bool            `json:"cancel,omitempty"`  // somebody asked to call it off
-	Done       []Effect        `json:"done,omitempty"`    // what succeeding does to the store
-	Undone     []Effect        `json:"undone,omitempty"`  // what failing or cancelling does, after the undoing
-	Fault      *fault.Error    `json:"fault,omitempty"`
-	Finished   time.Time       `json:"finished,omitzero"`
-	Answered   bool            `json:"answered,omitempty"` // the caller got its answer
-	Trace      json.RawMessage `json:"trace,omitempty"`    // the decision behind it, for explain
+	model.Meta                  // Name says what it does, for people: "create kompute web-1"
+	What       string           `json:"what"` // kind and verb: "kompute.create"
+	Target     Target           `json:"target"`
+	Project    model.ID         `json:"project,omitempty"` // whose members may see it
+	Actor      string           `json:"actor"`             // who asked
+	ActorID    model.ID         `json:"actorId,omitempty"`
+	Request    string           `json:"request,omitempty"` // request id of the call that asked
+	From       string           `json:"from,omitempty"`    // address that call came from
+	Key        string           `json:"key,omitempty"`     // caller, path and body; a repeat joins this operation
+	State      State            `json:"state"`
+	Steps      []Step           `json:"steps"`
+	Forward    bool             `json:"forward,omitempty"` // cannot be undone: after a failure asking again goes on
+	Cancel     bool             `json:"cancel,omitempty"`  // somebody asked to call it off
+	Done       []Effect         `json:"done,omitempty"`    // what succeeding does to the store
+	Undone     []Effect         `json:"undone,omitempty"`  // what failing or cancelling does, after the undoing
+	Fault      *fault.Error     `json:"fault,omitempty"`
+	Finished   time.Time        `json:"finished,omitzero"`
+	Epoch      agentproto.Epoch `json:"epoch,omitzero"`     // it was begun in, so that no order of it is older
+	Answered   bool             `json:"answered,omitempty"` // the caller got its answer
+	Trace      json.RawMessage  `json:"trace,omitempty"`    // the decision behind it, for explain
 }
 
 // Target is the object an operation is about.

@@ -83,7 +83,9 @@ func (r *reign) begin(ctx context.Context) error {
 	work, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	r.commands.Store(true)
-	r.s.fleet.Rise(fleet.Reign{Epoch: r.s.store.Epoch()}) // the keeper hears of each agent that comes online, from here on
+	epoch := r.s.store.Epoch()
+	shown := r.engine.Reign(epoch)
+	r.s.fleet.Rise(fleet.Reign{Epoch: epoch, Answered: shown.Answered}) // the keeper hears of each agent that comes online, from here on
 	for _, run := range []func(context.Context) error{r.engine.Run, r.keeper.Run, r.accounts.Run, r.outbox.Run, r.s.backups.Run, r.sweep} {
 		r.work.Go(func() { _ = run(work) })
 	}

@@ -19,7 +19,8 @@ type Reign struct {
 	// Admit publishes a record that names the identity of an agent that is new. Nil: such agents stay out.
 	Admit func(ctx context.Context, agent string, hello agentproto.Hello) error
 	// Answered is told what an agent answered, before it comes online, and again when work ended that an
-	// answer named as stuck. It must be quick. May be nil.
+	// answer named as stuck. The connection of an agent without FeatureLease counts as its answer. It must be
+	// quick. May be nil.
 	Answered func(agent string, a agentproto.Announced)
 }
 
@@ -60,26 +61,37 @@ func (c *command) online(m *member) *session {
 // Fleet has the right already.
 func (f *Fleet) Rise(r Reign) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.command.reason == nil {
 		f.command.over(fault.New(fault.Unavailable, "this Kahuna commands anew, in epoch %s", r.Epoch))
 	}
-	f.command = newCommand(r)
+	right := newCommand(r)
+	f.command = right
 	f.publish()
-	if f.closing {
-		return
-	}
+	var plain []*session
 	for _, m := range f.members {
 		switch s := m.session; {
-		case s == nil:
+		case s == nil || f.closing:
 		case s.leased:
 			f.see(s)
 		default:
-			f.connected(m, greeting{hello: m.hello})
-			if s.compare = s.ledger; s.compare {
-				f.settleUp(m)
-			}
+			f.tasks.Add(1)
+			plain = append(plain, s)
 		}
+	}
+	f.mu.Unlock()
+	for _, s := range plain {
+		right.welcomed(s)
+		f.connected(s.member, greeting{hello: s.hello})
+		f.compareSteps(s)
+		f.tasks.Done()
+	}
+}
+
+// welcomed takes the connection of an agent that knows nothing of won epochs for its answer: it refuses what
+// is older from when it was welcomed on.
+func (c *command) welcomed(s *session) {
+	if c.reign.Answered != nil {
+		c.reign.Answered(s.member.id, agentproto.Announced{Epoch: c.reign.Epoch, Identity: s.hello.Identity})
 	}
 }
 

@@ -183,6 +183,7 @@ func (f *Fleet) admit(adm *link.Admission) {
 	m.session = s
 	m.hello, m.leased = s.hello, s.leased
 	var greeting greeting
+	right := f.command
 	if !s.leased {
 		greeting = m.greet(f.command.reign.Epoch)
 	}
@@ -207,6 +208,9 @@ func (f *Fleet) admit(adm *link.Admission) {
 		adm.Welcome(s)
 		f.attend(s)
 	} else {
+		if right.ctx.Err() == nil {
+			right.welcomed(s)
+		}
 		f.connected(m, greeting)
 		adm.Welcome(s)
 		f.resume(s, greeting)

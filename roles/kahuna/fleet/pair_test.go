@@ -324,8 +324,8 @@ func TestAgentOfTheReleaseBefore(t *testing.T) {
 	if got := over(t, "the answer", a.call([]string{hostA}, "do", CallOptions{})); got.err != nil || got.n != 1 {
 		t.Errorf("%+v", got)
 	}
-	if len(a.admissions()) != 0 || len(a.answered()) != 0 {
-		t.Error("it was announced to")
+	if got := a.answered(); len(a.admissions()) != 0 || len(got) != 1 || got[0].Identity != "bare" {
+		t.Errorf("admitted %v, answered %v", a.admissions(), got)
 	}
 }
 

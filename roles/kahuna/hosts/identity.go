@@ -6,6 +6,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/holding"
 	"kowabunga/core/lease"
 	"kowabunga/core/model"
 	"kowabunga/roles/kahuna/fleet"
@@ -21,23 +22,15 @@ func (k *Keeper) Admit(ctx context.Context, agent string, hello agentproto.Hello
 	if hello.Identity == "" || len(hello.Identity) > maxIdentity {
 		return fault.New(fault.Invalid, "agent %s has an identity of %d bytes, which is none", agent, len(hello.Identity))
 	}
-	if a, ok := model.Find[*model.Agent](k.store.View(), model.ID(agent)); ok && a.Identity == hello.Identity {
+	if a, ok := model.Find[*model.Agent](k.store.View(), model.ID(agent)); ok && a.Identity == hello.Identity && a.Fenced == "" {
 		return nil
 	}
-	before := ""
-	_, err := k.store.Update(ctx, store.Cause{Actor: "agent", ActorID: agent, What: "identity of an agent"}, func(d model.Draft) error {
-		a, ok := model.Find[*model.Agent](d, model.ID(agent))
-		if !ok {
-			return fault.New(fault.NotFound, "there is no agent %s", agent)
-		}
-		if before = a.Identity; before == hello.Identity {
-			return nil
-		}
-		a = model.Edit(a)
-		a.Identity = hello.Identity
-		return d.Put(a)
+	before, err := "", error(nil)
+	_, err = k.store.Update(ctx, store.Cause{Actor: "agent", ActorID: agent, What: "identity of an agent"}, func(d model.Draft) error {
+		before, err = holding.Admit(d, model.ID(agent), hello.Identity)
+		return err
 	})
-	if err == nil {
+	if err == nil && before != hello.Identity {
 		k.log.Info("agent has this identity from now on", "agent", agent, "identity", hello.Identity, "before", before)
 	}
 	return err

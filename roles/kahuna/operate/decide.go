@@ -88,6 +88,9 @@ func (e *Engine) decide(d model.Draft, r Request, at moment) (made decision, err
 	if made.out, err = behaviour.Decide(d, req); err != nil {
 		return made, err
 	}
+	if s := e.shown.Load(); s != nil && made.out.Operation != nil {
+		made.out.Operation.Epoch = s.epoch
+	}
 	return made, note(d, r, req, &made.out, at.key, at.now)
 }
 

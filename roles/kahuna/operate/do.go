@@ -51,9 +51,14 @@ func (e *Engine) commit(ctx context.Context, r Request) (made decision, err erro
 		if err := e.pinned(d, r, at); err != nil {
 			return err
 		}
-		made, err = e.decide(d, r, at)
-		return err
+		if made, err = e.decide(d, r, at); err != nil {
+			return err
+		}
+		return e.mayRelease(d)
 	})
+	if s := e.shown.Load(); s != nil && err == nil && r.Op.Kind == model.KindAgent {
+		s.noticed()
+	}
 	return made, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kowabunga/core/access"
@@ -16,6 +17,7 @@ import (
 	"kowabunga/core/behaviour"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
+	"kowabunga/core/lease"
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/core/place"
@@ -94,6 +96,7 @@ type Config struct {
 	GiveUp      time.Duration // how long a step may find no agent before the operation unwinds; default 2 min
 	Patience    time.Duration // how long a waiting caller is kept while nothing moves; default 1 min
 	Keep        time.Duration // how long ended operations are kept; default 7 days
+	Flaws       lease.Flaws   // of the decisions what may be released; none in production
 	// Pause waits between attempts: delay n, and returns early when ctx ends. Nil waits for real.
 	Pause func(ctx context.Context, delay time.Duration)
 }
@@ -101,6 +104,7 @@ type Config struct {
 // Engine carries out writes and runs operations. Run must be called once for operations to move.
 type Engine struct {
 	Config
+	shown   atomic.Pointer[Shown] // of the epoch; nil before Reign
 	mu      sync.Mutex
 	runs    map[model.ID]*run // before Run those that wait for it, then those at work
 	ctx     context.Context   // of the runs; nil before Run
@@ -164,6 +168,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.drive(op.ID)
 		}
 	}
+	e.mu.Lock()
+	e.wg.Go(func() { e.keepReporting(ctx) })
+	e.mu.Unlock()
 	for ctx.Err() == nil {
 		if err := e.prune(ctx); err != nil && ctx.Err() == nil {
 			e.Log.Warn("old operations stay", "error", err)

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -80,6 +81,12 @@ func (e *Engine) work(ctx context.Context, id model.ID, r *run) {
 		if ctx.Err() != nil {
 			return
 		}
+		var waits unshown
+		if errors.As(err, &waits) {
+			e.waitForAgents(ctx, op, r, waits)
+			delay = 0
+			continue
+		}
 		delay = min(max(2*delay, 100*time.Millisecond), 15*time.Second)
 		e.Log.Warn("operation waits", "operation", id, "what", op.What, "error", err, "delay", delay)
 		step, stop := context.WithCancel(ctx)
@@ -120,6 +127,11 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 			return err
 		}
 		return nil
+	}
+	if op.Forward {
+		if err := e.untouched(op); err != nil {
+			return err
+		}
 	}
 	fpStarted.Hit()
 	result, err := e.call(ctx, op, i, "do", step.Do, r)
@@ -190,6 +202,9 @@ func (e *Engine) backward(ctx context.Context, op *operation.Operation, r *run) 
 			return err
 		}
 		return nil
+	}
+	if err := e.untouched(op); err != nil {
+		return err
 	}
 	fpUndoing.Hit()
 	result, err := e.call(ctx, op, i, "undo", step.Undo, r)
@@ -291,6 +306,7 @@ func (e *Engine) record(ctx context.Context, op *operation.Operation, change fun
 
 // end commits the final state together with its effects.
 func (e *Engine) end(ctx context.Context, op *operation.Operation, state operation.State, effects []operation.Effect) error {
+	changed := e.shownChanged()
 	_, err := e.Store.Update(context.WithoutCancel(ctx), e.cause(op), func(d model.Draft) error {
 		current, ok := model.Find[*operation.Operation](d, op.ID)
 		if !ok {
@@ -303,6 +319,9 @@ func (e *Engine) end(ctx context.Context, op *operation.Operation, state operati
 		}
 		if err := current.Apply(d, effects); err != nil {
 			return err
+		}
+		if err := e.mayRelease(d); err != nil {
+			return unshown{err, changed}
 		}
 		current = model.Edit(current)
 		current.State, current.Finished = state, e.Now()
