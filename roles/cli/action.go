@@ -30,6 +30,8 @@ var says = map[string]string{
 	"resume":   "Let suspended %s go on",
 	"reseed":   "Write the configuration disks of %s anew; they are read at the next start",
 	"replace":  "Move nodes of %s off hosts that are not connected; for hosts known to be dead",
+	"fence":    "Say that hosts of %s are off, or were made anew, so that nothing waits for them",
+	"waive":    "Say that %s hold nothing of what was lost, so that allocations do not wait for them",
 	"connect":  "Make a ticket for its screen: a URL for one client, good for a minute",
 	"state":    "Say how it is right now, asked of its host",
 	"status":   "Show how its agents stand to what is wanted of them",

@@ -133,7 +133,7 @@ func (e *Engine) mayRelease(d model.Draft) error {
 		return nil
 	}
 	if v := s.release(d, holding.Released(d)); !v.OK() {
-		return hinted(v)
+		return hinted(d, v)
 	}
 	if regions := holding.Allocated(d); len(regions) > 0 {
 		if v := s.allocate(d, regions); !v.OK() {
@@ -144,9 +144,13 @@ func (e *Engine) mayRelease(d model.Draft) error {
 }
 
 // hinted is the fault of a release that waits, with what a person can do.
-func hinted(v lease.Verdict) error {
-	f := *fault.From(v.Err())
-	f.Message += "; if its host is off or was made anew for good, say so: kowabunga agent fence " + v.Waits[0].Agent.Agent
+func hinted(v model.View, verdict lease.Verdict) error {
+	f := *fault.From(verdict.Err())
+	name := verdict.Waits[0].Agent.Agent
+	if a, ok := model.Find[*model.Agent](v, model.ID(name)); ok {
+		name = a.Name
+	}
+	f.Message += "; if its host is off, or was made anew, say so: kowabunga agent fence " + name
 	return &f
 }
 
@@ -181,7 +185,7 @@ func (e *Engine) untouched(op *operation.Operation) error {
 		}
 	}
 	if verdict := s.release(v, holding.Of(v, objects...)); !verdict.OK() {
-		return unshown{hinted(verdict), changed}
+		return unshown{hinted(v, verdict), changed}
 	}
 	return nil
 }
