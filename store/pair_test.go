@@ -34,13 +34,21 @@ func begin(t testing.TB, s *Store, counter uint64) Position {
 // later makes a change whose answer comes once it is published.
 func later(t testing.TB, s *Store, request string, f func(model.Draft) error) <-chan answer {
 	t.Helper()
-	grown, told := s.Grown(), make(chan answer, 1)
+	grown, told, refused := s.Grown(), make(chan answer, 1), make(chan error, 1)
 	go func() {
-		index, err := s.Update(context.Background(), Cause{Actor: "test", What: "test", Request: request}, f)
+		index, err := s.Update(context.Background(), Cause{Actor: "test", What: "test", Request: request}, func(d model.Draft) error {
+			err := f(d)
+			if err != nil {
+				refused <- err // the answer comes once it is published what that was decided on
+			}
+			return err
+		})
 		told <- answer{index, err}
 	}()
 	select {
 	case <-grown:
+	case err := <-refused:
+		t.Fatal(err)
 	case got := <-told:
 		t.Fatalf("answered %+v before anything was written", got)
 	}
