@@ -17,7 +17,12 @@ import (
 	"kowabunga/core/fault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(victimDir) != "" {
+		victim()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const testID = "aaaaaaaaaaaaaaaaaaaaaaaa"
 

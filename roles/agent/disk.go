@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,29 +99,42 @@ func (d *directory) putJSON(file string, v any) error {
 
 func (d *directory) put(file string, data []byte) error {
 	path := filepath.Join(d.dir, file)
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "write "+path)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
+	at := pointsOf(file)
+	err := at.write.Hit()
 	if err == nil {
-		err = fpKeep.Hit()
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = durable.Fill(path, 0o600, func(w io.Writer) error {
+			if _, err := w.Write(data); err != nil {
+				return err
+			}
+			return at.rename.Hit()
+		})
 	}
 	if err == nil {
-		err = fpKept.Hit()
-	}
-	if err == nil {
-		err = durable.SyncDir(filepath.Dir(path))
+		err = at.written.Hit()
 	}
 	return fault.Wrap(err, fault.Unavailable, "write "+path)
 }
 
-// The points at which an agent's death must be harmless: around each thing it remembers.
+// keepPoints are the points at which an agent's death must be harmless, around each file it keeps.
+type keepPoints struct{ write, rename, written failpoint.Point }
+
+func pointsAround(what string) keepPoints {
+	return keepPoints{failpoint.Register("agent." + what + ".before-write"), failpoint.Register("agent." + what + ".before-rename"), failpoint.Register("agent." + what + ".written")}
+}
+
 var (
-	fpKeep = failpoint.Register("agent.keep.before")
-	fpKept = failpoint.Register("agent.keep.after")
+	fpVoter, fpObeyed    = pointsAround("voter"), pointsAround("obeyed")
+	fpKahunas, fpDesired = pointsAround("kahunas"), pointsAround("state")
 )
+
+func pointsOf(file string) keepPoints {
+	switch file {
+	case voterName:
+		return fpVoter
+	case obeyedName:
+		return fpObeyed
+	case kahunasName:
+		return fpKahunas
+	}
+	return fpDesired
+}

@@ -41,6 +41,8 @@ type voterFile struct {
 const (
 	obeyedName = "obeyed.json"
 	voterName  = "voter.json"
+
+	kahunasName = "kahunas.json"
 )
 
 var identityShape = regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -171,13 +173,13 @@ func (d *directory) ledger() (f *ledgerFile, missing string, err error) {
 
 // kahunas is the list that was kept; without one the configuration says where to begin.
 func (d *directory) kahunas() (l agentproto.KahunaList) {
-	if _, err := d.read("kahunas.json", &l); err != nil {
+	if _, err := d.read(kahunasName, &l); err != nil {
 		return agentproto.KahunaList{}
 	}
 	return l
 }
 
-func (d *directory) setKahunas(l agentproto.KahunaList) error { return d.putJSON("kahunas.json", l) }
+func (d *directory) setKahunas(l agentproto.KahunaList) error { return d.putJSON(kahunasName, l) }
 
 // durable tells whether the directory is on a file system that survives a reboot.
 func (d *directory) durable() bool {

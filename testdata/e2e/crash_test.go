@@ -285,11 +285,17 @@ func (c *cloud) acknowledged() string {
 
 // choose takes the points to die at. The store has four in every commit; what matters there is that a
 // commit is whole, which the store's own tests hold for all, so of those one each is taken, and only
-// when a machine is made or removed.
+// when a machine is made or removed. The agent's memory has a dozen in every step, which its own tests hold
+// for all: of those each is taken once in a scene.
 func choose(s scene, points []point) []point {
 	seen := map[string]int{}
 	var out []point
 	for _, p := range points {
+		if strings.HasPrefix(p.name, "agent.") && !thorough {
+			if seen[p.name]++; seen[p.name] != 1 {
+				continue
+			}
+		}
 		if strings.HasPrefix(p.name, "store.") && !thorough {
 			if seen[p.name]++; seen[p.name] != 3 || s.name != "create" && s.name != "delete" {
 				continue
