@@ -47,13 +47,17 @@ func (s *Store) beginEpoch(e Epoch, halts int) (Position, error) {
 		return Position{}, s.failed(err)
 	}
 	s.epoch.Store(&e)
-	s.committed(next, records)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.halts != halts {
-		return Position{}, s.halted.Load().reason
+	stopped := s.halts != halts
+	if !stopped {
+		s.halted.Store(nil) // before anybody can see that the epoch has begun
 	}
-	s.halted.Store(nil)
+	reason := s.halted.Load()
+	s.mu.Unlock()
+	s.committed(next, records)
+	if stopped {
+		return Position{}, reason.reason
+	}
 	return next.Position, nil
 }
 

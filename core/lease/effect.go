@@ -207,6 +207,8 @@ type Status struct {
 	Missing   []string      `json:"missing,omitempty"` // what an election waits for, in words
 	Peers     []PeerStatus  `json:"peers,omitempty"`   // of a primary
 	Primary   NodeID        `json:"primary,omitempty"`
+	Behind    uint64        `json:"behind,omitempty"` // of one that follows: records the primary published that are not published here
+	Silent    time.Duration `json:"silent,omitempty"` // of one that follows: since the primary was heard
 }
 
 // PeerStatus is how another node looks from the primary.

@@ -189,7 +189,7 @@ func (n *Replica) shutdown() {
 		n.send(Address{Node: n.primary}, Leave{Epoch: r.Epoch, Log: n.d.Log})
 	}
 	n.lose("shuts down")
-	n.electAt = 1<<63 - 1
+	n.electAt, n.over = 1<<63-1, true
 }
 
 // String shows a record in one line.

@@ -32,6 +32,7 @@ type Replica struct {
 	token uint64
 
 	published Position
+	ahead     uint64        // what the primary said is published
 	highest   uint64        // counter of the highest epoch seen with a certificate
 	contact   time.Duration // when a primary was heard last
 	primary   NodeID        // which one that was; empty when unknown
@@ -45,6 +46,7 @@ type Replica struct {
 	cand  *candidature
 	reign *reign
 	gave  *gaveUp
+	over  bool // it shuts down
 }
 
 // task is something the log does at the moment: Write, CutTail or Install.
@@ -129,6 +131,9 @@ func (n *Replica) Step(now time.Duration, e Event) []Effect {
 	return n.out
 }
 
+// Settled tells that nothing this node said it would do waits for its disk.
+func (n *Replica) Settled() bool { return len(n.saves) == 0 && n.task == nil }
+
 // Next is when Tick is due at the latest.
 func (n *Replica) Next() time.Duration {
 	switch {
@@ -140,7 +145,7 @@ func (n *Replica) Next() time.Duration {
 		return min(n.gave.resend, n.electAt)
 	}
 	next := max(n.greeted, n.contact) + again
-	if !n.d.Restored {
+	if !n.d.Restored && !n.over {
 		next = min(next, max(n.electAt, n.now+time.Millisecond))
 	}
 	return next
@@ -171,7 +176,7 @@ func (n *Replica) tick() {
 	if n.now >= n.greeted+again && n.now >= n.contact+again {
 		n.greet()
 	}
-	if !n.d.Restored && n.now >= n.electAt && n.task == nil {
+	if !n.d.Restored && !n.over && n.now >= n.electAt && n.task == nil {
 		if n.stuck != 0 {
 			n.missing = []string{"this node's own disk: it does not answer"}
 			n.electAt = n.now + again

@@ -112,10 +112,14 @@ func (v *Voter) Renew(now time.Duration, r Renew) (ok, changed bool) {
 	return true, false
 }
 
-// Release forgets a lease, whose holder gave it up.
+// Release forgets a lease, whose holder gave it up. That is also the only one that a voter which was
+// started since can have given, when the holder's epoch is the one promised: it need not stay quiet.
 func (v *Voter) Release(holder NodeID) {
 	if v.holder == holder {
 		v.holder = ""
+	}
+	if v.Promised.Epoch.Node == string(holder) {
+		v.quiet = 0
 	}
 }
 

@@ -169,7 +169,7 @@ func (n *Replica) givenUp(from Address, m GiveUp) {
 		return
 	}
 	n.voter.Release(from.Node)
-	if n.cfg.Log.End() == m.End && n.voter.Record.InSync(n.d.Log) && !n.d.Restored {
+	if n.cfg.Log.End() == m.End && n.voter.Record.InSync(n.d.Log) && !n.d.Restored && !n.over {
 		n.ask()
 	}
 }

@@ -38,9 +38,11 @@ func newBenchServer(b *testing.B) *benchServer {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := s.rise(b.Context()); err != nil {
+	leave, err := s.drive(b.Context(), make(chan error, 1))
+	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(leave)
 	key, err := readSecret(c.masterKey())
 	if err != nil {
 		b.Fatal(err)

@@ -47,7 +47,7 @@ The master API key is in DIR/secrets/master-key.`,
 func given(cmd *cobra.Command, s *config.Set) map[string]string {
 	out := map[string]string{}
 	for _, v := range s.Dump() {
-		if strings.HasPrefix(v.Source, "flag ") && v.Key != "dir" {
+		if strings.HasPrefix(v.Source, "flag ") && v.Key != "dir" && v.Key != "pair-key-file" {
 			out[v.Key] = v.Value
 		}
 	}

@@ -28,6 +28,9 @@ type Config struct {
 	Dir           string
 	Listen        string // address of the API and the agents' endpoint
 	URL           string // how others reach it; made from Listen and the host's name when empty
+	PairURL       string // how the other node and agents reach it; URL when empty
+	StandbyOf     string // address of the primary that this one is the standby of
+	PairKeyFile   string // for a new standby, from the primary
 	MetadataURL   string // how machines reach it; URL when empty
 	PlainHTTP     bool   // no TLS: behind a proxy, or on loopback
 	TLSCert       string // PEM files; without them the local CA makes a certificate
@@ -62,6 +65,9 @@ func (c *Config) set() *config.Set {
 	s.Path(&c.Dir, "dir", DefaultDir, "directory of this Kahuna").NotInFile()
 	s.Address(&c.Listen, "listen", ":8443", "address to serve the API and the agents on")
 	s.URL(&c.URL, "url", "", "public URL, when it is not https://HOSTNAME and the port", "http", "https")
+	s.URL(&c.StandbyOf, "standby-of", "", "URL of the Kahuna that this one is the standby of", "http", "https")
+	s.Path(&c.PairKeyFile, "pair-key-file", "", "key of the pair, for a new standby (made by: kowabunga kahuna pair-key): a file only its owner can read")
+	s.URL(&c.PairURL, "pair-url", "", "URL by which the other Kahuna and agents reach this one, when it is not the public one", "http", "https")
 	s.URL(&c.MetadataURL, "metadata-url", "", "URL by which machines reach Kahuna for their metadata, when it is not the public one", "http", "https")
 	s.Bool(&c.PlainHTTP, "plain-http", false, "serve without TLS: on loopback, or behind a proxy that does TLS")
 	s.Path(&c.TLSCert, "tls-cert", "", "certificate chain, PEM; a local CA makes one when empty")
@@ -135,6 +141,8 @@ func (c *Config) file() string       { return filepath.Join(c.Dir, "kahuna.yaml"
 func (c *Config) secrets() string    { return filepath.Join(c.Dir, "secrets") }
 func (c *Config) masterKey() string  { return filepath.Join(c.Dir, "secrets", "master-key") }
 func (c *Config) sealingKey() string { return filepath.Join(c.Dir, "secrets", "sealing-key") }
+func (c *Config) nodeKey() string    { return filepath.Join(c.Dir, "secrets", "node-key") }
+func (c *Config) pairKey() string    { return filepath.Join(c.Dir, "secrets", "pair-key") }
 func (c *Config) fleetKey() string   { return filepath.Join(c.Dir, "secrets", "fleet-secret") }
 func (c *Config) data() string       { return filepath.Join(c.Dir, "data") }
 func (c *Config) scratch() string    { return filepath.Join(c.Dir, "scratch") }

@@ -31,7 +31,7 @@ func initialised(c *Config) bool {
 // initialise makes a new Kahuna in the directory: secrets, an empty store, and, last, the configuration
 // with the given values. What an interrupted attempt left is taken up; anything else that is there is
 // refused and left as it is.
-func initialise(_ context.Context, c *Config, s *config.Set, values map[string]string) error {
+func initialise(ctx context.Context, c *Config, s *config.Set, values map[string]string) error {
 	const op = "initialise"
 	if initialised(c) {
 		return &fault.Error{Code: fault.Conflict, Op: op, Message: c.Dir + " holds a Kahuna already and is left as it is; start it with kowabunga kahuna serve --dir " + c.Dir}
@@ -42,6 +42,11 @@ func initialise(_ context.Context, c *Config, s *config.Set, values map[string]s
 	for _, dir := range []string{c.Dir, c.secrets()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fault.Wrap(err, fault.Unavailable, op)
+		}
+	}
+	if c.StandbyOf != "" {
+		if err := enlist(ctx, c); err != nil {
+			return err
 		}
 	}
 	for path, draw := range map[string]func() string{

@@ -16,6 +16,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/metadata"
 	"kowabunga/roles/kahuna/acme"
+	"kowabunga/roles/kahuna/pair"
 )
 
 // listener is a socket with the server that answers on it.
@@ -144,6 +145,9 @@ func (s *Server) handler(local bool) http.Handler {
 	mux.Handle("/", rest)
 	mux.Handle(agentproto.Path, s.onlyReads(s.fleet))
 	mux.Handle(metadata.Path, s.metadata)
+	if s.pair != nil {
+		mux.Handle(pair.Path, s.pair.transport)
+	}
 	health := s.health(local)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		mux.Handle(path, health)
@@ -168,15 +172,23 @@ func (s *Server) serving(h http.Handler) *http.Server {
 	return server
 }
 
-// answer answers a request for the API and the pages.
+// answer answers a request for the API and the pages: this Kahuna by itself if it acts, else through the
+// one that does.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	role := s.role.Load()
-	if !s.drill && !role.commands.Load() {
-		w.Header().Set("Retry-After", "5")
-		unavailable(w, r, "this Kahuna does not command at present; try again in a moment")
+	if s.drill || role.commands.Load() && s.pair.driver.Alone() {
+		role.api.ServeHTTP(w, r)
 		return
 	}
-	role.api.ServeHTTP(w, r)
+	if r.Header[relayed] != nil {
+		r = s.callerOf(r)
+	}
+	if !s.acts() || s.store.Drained() != nil {
+		s.relay(w, r)
+		return
+	}
+	s.list(w)
+	role.api.ServeHTTP(&answering{ResponseWriter: w, s: s, r: r}, r)
 }
 
 // onlyReads refuses, in a restored copy that was not promoted, everything that could change something,

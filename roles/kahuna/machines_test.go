@@ -51,6 +51,7 @@ func TestScreenOfAMachine(t *testing.T) {
 	}
 	// An agent of an earlier release has no such method.
 	r.hand(agentID, agent.Methods{agentproto.MethodMachineState: {Handle: func(context.Context, *agent.Call) (any, error) { return agentproto.MachineStatus{}, nil }}}, nil)
+	r.until("the older agent is online", func() bool { return r.s.fleet.Live().Online(string(agentID)) })
 	var refusal struct{ Reason string }
 	if status := r.ask("GET", path+"/connect", "", &refusal); status != 503 || !strings.Contains(refusal.Reason, agentproto.MethodMachineConnect) {
 		t.Errorf("with an older agent: %d %s", status, refusal.Reason)

@@ -14,11 +14,11 @@ import (
 	"kowabunga/core/access/gate"
 	"kowabunga/core/behaviour"
 	"kowabunga/core/fault"
+	"kowabunga/core/lease"
 	"kowabunga/core/model"
 	assets "kowabunga/embed"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/api"
-	"kowabunga/roles/kahuna/fleet"
 	"kowabunga/roles/kahuna/hosts"
 	"kowabunga/roles/kahuna/identity"
 	"kowabunga/roles/kahuna/mail"
@@ -75,21 +75,13 @@ func (s *Server) assemble() (*reign, error) {
 	return r, err
 }
 
-// begin lets a reign do what only the Kahuna that commands does.
-func (r *reign) begin(ctx context.Context) error {
-	if err := r.accounts.Begin(ctx); err != nil {
-		return err
-	}
+// begin starts the work in the background that only the Kahuna that commands does.
+func (r *reign) begin() {
 	work, stop := context.WithCancel(context.Background())
 	r.stop = stop
-	r.commands.Store(true)
-	epoch := r.s.store.Epoch()
-	shown := r.engine.Reign(epoch)
-	r.s.fleet.Rise(fleet.Reign{Epoch: epoch, Answered: shown.Answered}) // the keeper hears of each agent that comes online, from here on
-	for _, run := range []func(context.Context) error{r.engine.Run, r.keeper.Run, r.accounts.Run, r.outbox.Run, r.s.backups.Run, r.sweep} {
+	for _, run := range []func(context.Context) error{r.engine.Run, r.keeper.Run, r.accounts.Run, r.outbox.Run, r.s.backups.Run, r.sweep, r.chooseWitnesses} {
 		r.work.Go(func() { _ = run(work) })
 	}
-	return nil
 }
 
 // retire sends waiting callers away with the id of their operation, and ends event streams and the work
@@ -116,9 +108,18 @@ func (s *Server) commanding(f func(*reign)) {
 	}
 }
 
-// rise makes this Kahuna the one that commands. What it showed before goes on.
-func (s *Server) rise(ctx context.Context) error {
-	return s.role.Load().begin(ctx)
+// rise makes this Kahuna the one that commands, unless the turn of the epoch is over by then. What it
+// showed before goes on.
+func (s *Server) rise(ctx context.Context, e lease.Epoch) error {
+	r := s.role.Load()
+	if err := r.accounts.Begin(ctx); err != nil {
+		return err
+	}
+	if !s.permit(r, e) {
+		return nil
+	}
+	r.begin()
+	return nil
 }
 
 // sink makes this Kahuna one that only shows. Agents stay connected and get no command any more; what

@@ -24,9 +24,8 @@ func TestCommandIsGivenUpAndTakenAgain(t *testing.T) {
 	if err := state(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.s.sink(errors.New("handed over")); err != nil {
-		t.Fatal(err)
-	}
+	e := r.s.epoch()
+	r.s.Stop("handed over")
 	for _, method := range []string{"GET", "POST"} {
 		if status := r.ask(method, "/api/v1/region", `{"name":"later","domain":"l.example"}`, nil); status != 503 {
 			t.Errorf("%s is answered %d by a Kahuna that does not command", method, status)
@@ -41,9 +40,8 @@ func TestCommandIsGivenUpAndTakenAgain(t *testing.T) {
 	if err := r.s.fleet.Ask(t.Context(), string(agentID), "another host", "lease.unknown", struct{}{}, nil); !errors.Is(err, fleet.ErrOffline) {
 		t.Errorf("another host is asked under the agent's name: %v", err)
 	}
-	if err := r.s.rise(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	r.s.Serve(e, nil)
+	r.settled()
 	if status := r.ask("POST", "/api/v1/region", `{"name":"later","domain":"l.example"}`, nil); status != 201 {
 		t.Errorf("a write after command was taken again: %d", status)
 	}
@@ -80,15 +78,14 @@ func TestStepGoesOnWhileNobodyCommands(t *testing.T) {
 	}
 	go ask()
 	<-working
-	if err := r.s.sink(errors.New("handed over")); err != nil {
-		t.Fatal(err)
-	}
+	e := r.s.epoch()
+	r.s.Stop("handed over")
 	if err := <-outcome; !errors.Is(err, link.ErrLost) {
 		t.Errorf("the call under way ended with %v, want an unknown outcome", err)
 	}
-	if err := r.s.rise(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	r.s.Serve(e, nil)
+	r.settled()
+	r.until("the agent obeys again", func() bool { return r.s.fleet.Live().Online(string(agentID)) })
 	go ask()
 	close(release)
 	if err := <-outcome; err != nil {
@@ -102,4 +99,11 @@ func TestStepGoesOnWhileNobodyCommands(t *testing.T) {
 		t.Error("the agent was told to stop")
 	default:
 	}
+}
+
+// settled waits until what a change of roles asks for is done.
+func (r *running) settled() {
+	done := make(chan struct{})
+	r.s.turn.work.Add(func() { close(done) })
+	<-done
 }

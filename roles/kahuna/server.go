@@ -44,11 +44,17 @@ type Server struct {
 	backups  backupTargets
 	registry *prometheus.Registry // of what every role has
 	role     atomic.Pointer[reign]
+	pair     *pairing // nil in a restored copy
+	turn     *turn
+	notes    notes
+	relays   relays
+	named    atomic.Pointer[string] // the header that lists the nodes
 	rules    atomic.Pointer[behaviour.Config]
 	policy   atomic.Pointer[gate.Policy]
 	tls      *certificates
 	ready    atomic.Bool
-	drill    bool // a restored copy that was not promoted: it shows everything and changes nothing
+	leaving  atomic.Bool // the process ends
+	drill    bool        // a restored copy that was not promoted: it shows everything and changes nothing
 	started  time.Time
 	address  net.Addr      // of the public listener, once Run has opened it
 	plain    net.Addr      // of the one for plain HTTP, where there is one
@@ -57,7 +63,7 @@ type Server struct {
 
 // open brings everything up but the listeners.
 func open(cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
-	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), started: time.Now(), drain: 10 * time.Second}
+	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), turn: newTurn(), started: time.Now(), drain: 10 * time.Second}
 	if !cfg.PlainHTTP {
 		var err error
 		if s.tls, err = newCertificates(&s.cfg); err != nil {
@@ -77,13 +83,19 @@ func open(cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened, err := store.Open(store.Options{Dir: cfg.data(), Tables: tables(), SealKey: seal, Log: log.With("part", "store"),
-		Retention: store.Retention{Age: cfg.Journal.Age, Bytes: int64(cfg.Journal.Size)}, Follower: &s.board})
+	options := store.Options{Dir: cfg.data(), Tables: tables(), SealKey: seal, Log: log.With("part", "store"), Held: true,
+		Retention: store.Retention{Age: cfg.Journal.Age, Bytes: int64(cfg.Journal.Size)}, Follower: &s.board}
+	opened, err := store.Open(options)
 	if err != nil {
 		return nil, err
 	}
 	s.store = pair.NewStore(opened)
 	s.drill = s.store.Status().Drill
+	if !s.drill {
+		if err := s.join(options); err != nil {
+			return nil, errors.Join(err, s.store.Close())
+		}
+	}
 	if err := s.prepare(secret[:]); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
@@ -101,8 +113,8 @@ func (s *Server) apply(cfg Config) {
 // prepare makes what there is whatever the role.
 func (s *Server) prepare(secret []byte) error {
 	part := s.part
-	s.fleet = fleet.New(fleet.Config{Credentials: identity.Agents{Views: s.store}, Epoch: s.store.Epoch, Secret: secret, Release: config.Program().Version,
-		Cluster: s.store.Epoch().Node, Log: part("fleet"), Steps: recorded{s.store},
+	s.fleet = fleet.New(fleet.Config{Credentials: identity.Agents{Views: s.store}, Epoch: s.epoch, Secret: secret, Release: config.Program().Version,
+		Cluster: cluster(secret), Node: s.nodeID(), Kahunas: func() []agentproto.Kahuna { return kahunas(s.members()) }, Log: part("fleet"), Steps: recorded{s.store},
 		OnConnect: func(agent string, hello agentproto.Hello) {
 			s.commanding(func(r *reign) { r.keeper.OnConnect(agent, hello) })
 		},
@@ -136,6 +148,22 @@ func (c *Config) metadataURL() string {
 	return c.publicURL() + record.Path
 }
 
+// nodeID names this Kahuna; a restored copy has no name.
+func (s *Server) nodeID() string {
+	if s.pair == nil {
+		return ""
+	}
+	return string(s.pair.self.ID)
+}
+
+// pairURL is how the other node and agents reach this one.
+func (c *Config) pairURL() string {
+	if c.PairURL != "" {
+		return strings.TrimSuffix(c.PairURL, "/")
+	}
+	return c.publicURL()
+}
+
 // publicURL is how others reach this Kahuna.
 func (c *Config) publicURL() string {
 	if c.URL != "" {
@@ -160,9 +188,9 @@ func (c *Config) publicURL() string {
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
 }
 
-// Run serves until ctx ends, then shuts down: no new requests, waiting callers are sent away with the
-// id of their operation, answers under way are finished, agents are told, the store is closed. notify
-// reports "READY=1" and the like to a service manager.
+// Run serves until ctx ends, then shuts down: the other Kahuna takes over where there is one, no new
+// requests, waiting callers are sent away with the id of their operation, answers under way are finished,
+// agents are told, the store is closed. notify reports "READY=1" and the like to a service manager.
 func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	listeners, err := s.listen()
 	if err != nil {
@@ -172,11 +200,13 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	runs := []func(context.Context) error{s.metadata.Run, tendHeap}
+	failed := make(chan error, len(listeners)+1)
+	leave := func() {}
 	if s.drill {
 		s.log.Warn("this is a restored copy: it shows everything, changes nothing and commands no agent; once the original is off for good, restore the backup again with --promote")
 		runs = []func(context.Context) error{tendHeap}
 		s.metadata.Close()
-	} else if err := s.rise(ctx); err != nil {
+	} else if leave, err = s.drive(ctx, failed); err != nil {
 		for _, l := range listeners {
 			_ = l.Close()
 		}
@@ -191,13 +221,14 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 			_ = run(work)
 		}()
 	}
-	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { failed <- l.server.Serve(l.Listener) }()
+		go func() {
+			failed <- fault.Wrap(l.server.Serve(l.Listener), fault.Unavailable, "serve "+l.Addr().String())
+		}()
 	}
 	s.certify(work)
 	s.ready.Store(true)
-	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", s.address.String(), "dir", s.cfg.Dir, "epoch", s.store.Epoch().String())
+	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", s.address.String(), "dir", s.cfg.Dir, "epoch", s.epoch().String())
 	notify("READY=1")
 	select {
 	case <-ctx.Done():
@@ -205,10 +236,11 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	}
 	notify("STOPPING=1")
 	if err != nil {
-		s.log.Error("kahuna stops: a listener failed", "error", err)
+		s.log.Error("kahuna stops because it cannot go on", "error", err)
 	} else {
 		s.log.Info("kahuna stops", "reason", context.Cause(ctx))
 	}
+	s.handOver()
 	s.ready.Store(false)
 	stop()
 	s.role.Load().retire() // waiting callers get their answer now
@@ -231,6 +263,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	}
 	background.Wait()
 	s.tls.close()
+	leave()
 	s.role.Load().wait()
 	if e := s.store.Close(); e != nil {
 		err = errors.Join(err, e)

@@ -45,6 +45,9 @@ type Authority struct {
 // CertFile is the name of the CA's certificate below its directory; clients trust that file.
 const CertFile = "ca.pem"
 
+// KeyFile is the name of the file of its private key there.
+const KeyFile = "ca.key"
+
 // Open reads the CA in dir, or makes one there. names are the DNS names and addresses the server is
 // reached under.
 func Open(dir string, names []string, now func() time.Time) (*Authority, error) {
@@ -66,7 +69,7 @@ func Open(dir string, names []string, now func() time.Time) (*Authority, error) 
 func (a *Authority) DER() []byte { return a.cert.Raw }
 
 func (a *Authority) read() error {
-	pair, err := tls.LoadX509KeyPair(filepath.Join(a.dir, CertFile), filepath.Join(a.dir, "ca.key"))
+	pair, err := tls.LoadX509KeyPair(filepath.Join(a.dir, CertFile), filepath.Join(a.dir, KeyFile))
 	if err != nil {
 		return err
 	}
@@ -98,7 +101,7 @@ func (a *Authority) create() error {
 		return err
 	}
 	// The key first: a certificate without its key could never be used again.
-	if err := write(filepath.Join(a.dir, "ca.key"), "EC PRIVATE KEY", private, 0o600); err != nil {
+	if err := write(filepath.Join(a.dir, KeyFile), "EC PRIVATE KEY", private, 0o600); err != nil {
 		return err
 	}
 	if err := write(filepath.Join(a.dir, CertFile), "CERTIFICATE", der, 0o644); err != nil {

@@ -45,8 +45,11 @@ const (
 	caLabel  = "ca "
 )
 
-// ReadKey reads the file of a pair key.
+// ReadKey reads the file of a pair key, which nobody but its owner may be able to read.
 func ReadKey(path string) (Key, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		return Key{}, fault.New(fault.Invalid, "%s can be read by others than its owner; chmod 600 %s", path, path)
+	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return Key{}, fault.Wrap(err, fault.NotFound, "read the pair key")

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/store"
 	"kowabunga/store/seal"
@@ -15,7 +16,29 @@ import (
 // Store is the store that is open at present: a snapshot of the primary replaces a standby's by another
 // one, and whoever holds a Store goes on with that.
 type Store struct {
-	now atomic.Pointer[store.Store]
+	now   atomic.Pointer[store.Store]
+	drain atomic.Pointer[drain]
+}
+
+// drain holds new changes back until it is over.
+type drain struct{ over chan struct{} }
+
+// Drain holds new changes back, until Resume.
+func (c *Store) Drain() { c.drain.CompareAndSwap(nil, &drain{make(chan struct{})}) }
+
+// Resume lets changes through again. Those that were held back then find whatever the store says by then.
+func (c *Store) Resume() {
+	if d := c.drain.Swap(nil); d != nil {
+		close(d.over)
+	}
+}
+
+// Drained is closed when no changes are held back any more; nil while none are.
+func (c *Store) Drained() <-chan struct{} {
+	if d := c.drain.Load(); d != nil {
+		return d.over
+	}
+	return nil
 }
 
 // NewStore begins with an open store.
@@ -46,8 +69,15 @@ func (c *Store) Status() store.Status { return c.now.Load().Status() }
 // Close is store.Store's.
 func (c *Store) Close() error { return c.now.Load().Close() }
 
-// Update is store.Store's.
+// Update is store.Store's. During a drain it waits for its end.
 func (c *Store) Update(ctx context.Context, cause store.Cause, f func(model.Draft) error) (uint64, error) {
+	if over := c.Drained(); over != nil {
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return 0, fault.From(ctx.Err())
+		}
+	}
 	return c.now.Load().Update(ctx, cause, f)
 }
 

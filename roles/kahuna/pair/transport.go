@@ -44,6 +44,7 @@ type greeting struct {
 	Node    lease.Node `json:"node"`
 	Release string     `json:"release"`
 	For     string     `json:"for"`
+	Boot    string     `json:"boot,omitempty"` // boot id of its host
 	Refused string     `json:"refused,omitempty"`
 }
 
@@ -152,6 +153,19 @@ func (t *Transport) AddressOf(node lease.NodeID) string {
 	return ""
 }
 
+// Boots are the boot ids of the hosts of the nodes that are connected.
+func (t *Transport) Boots() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []string
+	for _, c := range t.conns {
+		if c.peer.Boot != "" {
+			out = append(out, c.peer.Boot)
+		}
+	}
+	return out
+}
+
 func (t *Transport) find(to lease.NodeID) *conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -213,7 +227,7 @@ func (t *Transport) dial(ctx context.Context, url, what string) (*link.Pipe, gre
 	}
 	ctx, cancel := context.WithTimeout(ctx, link.DefaultHandshake)
 	defer cancel()
-	err = writeJSON(ctx, p, greeting{Node: self, Release: t.cfg.Release, For: what})
+	err = writeJSON(ctx, p, greeting{Node: self, Release: t.cfg.Release, For: what, Boot: BootID()})
 	var peer greeting
 	if err == nil {
 		err = readJSON(ctx, p, &peer)
@@ -259,7 +273,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	self := t.cfg.Self()
-	mine := greeting{Node: self, Release: t.cfg.Release, For: peer.For}
+	mine := greeting{Node: self, Release: t.cfg.Release, For: peer.For, Boot: BootID()}
 	if peer.Node.ID == self.ID {
 		mine.Refused = "both have the same node id; a copied directory needs data/voter.json removed"
 	}

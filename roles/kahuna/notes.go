@@ -1,0 +1,52 @@
+package kahuna
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"kowabunga/core/lease"
+)
+
+// notesKept is how many of the newest notes status shows.
+const notesKept = 50
+
+// Noted is something that happened to this node, as status shows it.
+type Noted struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// notes remembers what happened to this node lately, and how often what happened.
+type notes struct {
+	mu     sync.Mutex
+	newest []Noted
+	counts map[string]uint64
+}
+
+func (n *notes) add(what lease.Note) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.counts == nil {
+		n.counts = map[string]uint64{}
+	}
+	n.counts[what.What]++
+	n.newest = append(n.newest, Noted{At: time.Now().UTC(), What: what.What, Detail: what.Detail})
+	if len(n.newest) > notesKept {
+		n.newest = slices.Delete(n.newest, 0, len(n.newest)-notesKept)
+	}
+}
+
+func (n *notes) list() []Noted {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.newest)
+}
+
+func (n *notes) totals() map[string]uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Clone(n.counts)
+}

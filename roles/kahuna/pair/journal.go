@@ -1,0 +1,145 @@
+package pair
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"kowabunga/core/fault"
+	"kowabunga/core/lease"
+	"kowabunga/store"
+	"kowabunga/store/journal"
+)
+
+// forkDir is the folder, below the data directory, of what was cut off a journal because the primary's
+// did not have it.
+const forkDir = "forks"
+
+// Ledger is the journal of the present store as a driver uses it. Options are those the store was opened
+// with; Held is set.
+type Ledger struct {
+	store   *Store
+	options store.Options
+
+	mu       sync.Mutex
+	replaced chan struct{} // closed when a snapshot took the place of the store
+}
+
+var _ Journal = (*Ledger)(nil)
+
+// NewLedger makes the journal of a store that is open.
+func NewLedger(s *Store, o store.Options) *Ledger {
+	return &Ledger{store: s, options: o, replaced: make(chan struct{})}
+}
+
+// End implements lease.Log.
+func (l *Ledger) End() lease.Position { return position(l.store.Present().End()) }
+
+// Cut implements lease.Log.
+func (l *Ledger) Cut() lease.Position { return position(l.store.Present().CutAt()) }
+
+// At implements lease.Log.
+func (l *Ledger) At(index uint64) ([32]byte, lease.Epoch, bool) {
+	return l.store.Present().Mark(index)
+}
+
+func position(p store.Position) lease.Position {
+	return lease.Position{Index: p.Index, Hash: p.Hash}
+}
+
+// Grown implements Journal.
+func (l *Ledger) Grown() <-chan struct{} { return l.store.Present().Grown() }
+
+// Replaced implements Journal.
+func (l *Ledger) Replaced() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.replaced
+}
+
+// Begin implements Journal.
+func (l *Ledger) Begin(ctx context.Context, e lease.Epoch) error {
+	_, err := l.store.Present().Begin(ctx, e)
+	return err
+}
+
+// Halt implements Journal.
+func (l *Ledger) Halt(reason error) { l.store.Present().Halt(reason) }
+
+// Publish implements Journal.
+func (l *Ledger) Publish(index uint64) { l.store.Present().Publish(index) }
+
+// Tail implements Journal.
+func (l *Ledger) Tail(from uint64, most int) ([]lease.Entry, error) {
+	raw, err := l.store.Present().Tail(from, most)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]lease.Entry, len(raw))
+	for i, b := range raw {
+		r, err := journal.Decode(b)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Malformed, fmt.Sprintf("read record %d", from+uint64(i)))
+		}
+		out[i] = lease.Entry{Position: lease.Position{Index: r.Index, Hash: r.Hash}, Epoch: r.Epoch, Data: b}
+	}
+	return out, nil
+}
+
+// Append implements Journal.
+func (l *Ledger) Append(ctx context.Context, entries []lease.Entry) error {
+	raw := make([][]byte, len(entries))
+	for i, e := range entries {
+		raw[i] = e.Data
+	}
+	_, err := l.store.Present().Append(ctx, raw)
+	return err
+}
+
+// CutTail implements Journal.
+func (l *Ledger) CutTail(ctx context.Context, to lease.Position) error {
+	s := l.store.Present()
+	dir := filepath.Join(l.options.Dir, forkDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "keep a fork of the journal")
+	}
+	name := fmt.Sprintf("%s-after-%d.fork", time.Now().UTC().Format("20060102T150405.000Z"), to.Index)
+	return s.Cut(ctx, store.Position{Index: to.Index, Hash: to.Hash}, filepath.Join(dir, name))
+}
+
+// Probe implements Journal.
+func (l *Ledger) Probe(ctx context.Context) error { return l.store.Present().Probe(ctx) }
+
+// Snapshot implements Journal.
+func (l *Ledger) Snapshot(ctx context.Context, w io.Writer) (lease.Position, error) {
+	at, err := l.store.Present().Snapshot(ctx, w)
+	return position(at), err
+}
+
+// Install implements Journal. The old store is closed; where the snapshot cannot be put in its place, it is
+// opened again.
+func (l *Ledger) Install(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := l.store.Present().Close(); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "close the store that a snapshot replaces")
+	}
+	failed := store.Install(ctx, f, l.options)
+	next, err := store.Open(l.options)
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "open the store after a snapshot")
+	}
+	l.store.now.Store(next)
+	l.mu.Lock()
+	close(l.replaced)
+	l.replaced = make(chan struct{})
+	l.mu.Unlock()
+	return failed
+}

@@ -1,0 +1,155 @@
+package kahuna
+
+import (
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kowabunga/core/lease"
+	"kowabunga/core/nodes"
+	"kowabunga/store"
+)
+
+// port is a free port of this machine.
+func port(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// primary starts a Kahuna that can have a standby.
+func primary(t *testing.T, dir string) *running {
+	t.Helper()
+	address := port(t)
+	return start(t, dir, func(c *Config) { c.Listen = address })
+}
+
+// standby starts the standby of a Kahuna.
+func (r *running) standby(dir string) *running {
+	r.t.Helper()
+	address := port(r.t)
+	return start(r.t, dir, func(c *Config) {
+		c.Listen, c.StandbyOf, c.PairKeyFile = address, r.url, filepath.Join(r.s.cfg.secrets(), "pair-key")
+	})
+}
+
+// within waits longer than until, for what takes leases to end.
+func (r *running) within(what string, limit time.Duration, is func() bool) {
+	r.t.Helper()
+	deadline := time.Now().Add(limit)
+	for !is() {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("not within %v: %s\n%s", limit, what, r.logs.String())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (r *running) inSync() bool {
+	st := r.s.pair.driver.Status()
+	return st.Right && len(st.Record.Sync) == 2
+}
+
+func (r *running) status() lease.Status { return r.s.pair.driver.Status() }
+
+// same fails unless two Kahunas hold the same.
+func same(t *testing.T, a, b *running) {
+	t.Helper()
+	if x, y := a.s.store.Tip(), b.s.store.Tip(); x != y {
+		t.Errorf("one ends at %d %.8x, the other at %d %.8x", x.Index, x.Hash, y.Index, y.Hash)
+	}
+	for _, r := range []*running{a, b} {
+		report, err := r.s.store.Check(t.Context())
+		if err != nil || len(report.Findings) > 0 {
+			t.Errorf("the store is not sound: %v %+v", err, report)
+		}
+	}
+}
+
+func (r *running) names() string {
+	var out []string
+	for o := range r.s.store.View().All("region") {
+		out = append(out, o.Base().Name)
+	}
+	return strings.Join(out, " ")
+}
+
+// A standby is made with one option and the pair's key, follows, answers like the primary, takes over in a
+// handoff, and the other way round.
+func TestStandbyFollowsAndTakesOver(t *testing.T) {
+	a := primary(t, t.TempDir())
+	a.made("/region", `{"name":"before","domain":"before.example"}`)
+	b := a.standby(t.TempDir())
+	a.within("the standby is in sync", 20*time.Second, a.inSync)
+	b.key = a.key
+	a.made("/region", `{"name":"during","domain":"during.example"}`)
+	b.made("/region", `{"name":"proxied","domain":"proxied.example"}`)
+	var seen []string
+	if status := b.ask("GET", "/api/v1/region", "", &seen); status != 200 || len(seen) != 3 {
+		t.Errorf("the standby answers a list with %d: %v", status, seen)
+	}
+	request, _ := http.NewRequest("GET", b.url+"/api/v1/region", nil)
+	request.Header.Set("X-API-Key", b.key)
+	request.Header.Set(nodes.StaleHeader, "yes")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	lag, err := nodes.ParseLag(answer.Header.Get(nodes.LagHeader))
+	if answer.StatusCode != 200 || err != nil || lag.Index == 0 {
+		t.Errorf("a stale read: %s %v %v", answer.Status, lag, err)
+	}
+	all, err := nodes.Parse(answer.Header.Get(nodes.Header))
+	if err != nil || nodes.Primary(all) != a.url || len(all) != 2 {
+		t.Errorf("the answer names %v, %v", all, err)
+	}
+	if err := a.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
+		t.Fatal(err)
+	}
+	b.within("the standby acts", 5*time.Second, func() bool { return b.s.acts() })
+	a.made("/region", `{"name":"through","domain":"through.example"}`)
+	b.made("/region", `{"name":"after","domain":"after.example"}`)
+	b.within("the old primary is in sync", 20*time.Second, b.inSync)
+	b.made("/region", `{"name":"last","domain":"last.example"}`)
+	a.within("the old primary shows all", 5*time.Second, func() bool { return a.names() == b.names() && a.s.store.Tip() == b.s.store.Tip() })
+	same(t, a, b)
+	if err := b.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
+		t.Fatal(err)
+	}
+	a.within("the first acts again", 5*time.Second, func() bool { return a.s.acts() })
+	b.made("/region", `{"name":"back","domain":"back.example"}`)
+}
+
+// A primary that is stopped hands over; both can be stopped and started, and nothing is lost.
+func TestNodesStopAndStart(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir()}
+	a := primary(t, dirs[0])
+	b := a.standby(dirs[1])
+	a.within("the standby is in sync", 20*time.Second, a.inSync)
+	b.key = a.key
+	a.made("/region", `{"name":"one","domain":"one.example"}`)
+	a.stop()
+	b.within("the standby acts", 5*time.Second, func() bool { return b.s.acts() })
+	b.made("/region", `{"name":"two","domain":"two.example"}`)
+	first := a.s.cfg.Listen
+	a = start(t, dirs[0], func(c *Config) { c.Listen = first })
+	b.within("the old primary is in sync again", 20*time.Second, b.inSync)
+	b.stop()
+	a.within("the first acts", 5*time.Second, func() bool { return a.s.acts() })
+	a.made("/region", `{"name":"three","domain":"three.example"}`)
+	if a.names() != "one two three" && len(strings.Fields(a.names())) != 3 {
+		t.Errorf("there is %q", a.names())
+	}
+	a.stop()
+	if _, err := store.Check(t.Context(), store.Options{Dir: a.s.cfg.data(), Tables: tables()}); err != nil {
+		t.Log(err)
+	}
+}

@@ -1,0 +1,75 @@
+package kahuna
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"kowabunga/core/agentproto"
+	"kowabunga/core/fault"
+	"kowabunga/core/lease"
+	"kowabunga/roles/kahuna/hosts"
+	"kowabunga/roles/kahuna/pair"
+)
+
+// witnesses asks agents over their sessions.
+type witnesses struct{ s *Server }
+
+// Ask implements pair.Witnesses.
+func (w witnesses) Ask(ctx context.Context, to lease.Witness, m lease.Message) (lease.Message, error) {
+	switch m := m.(type) {
+	case lease.Prevote:
+		return asked[lease.PrevoteReply](ctx, w.s, to, agentproto.MethodPrevote, m)
+	case lease.Promise:
+		return asked[lease.PromiseReply](ctx, w.s, to, agentproto.MethodPromise, m)
+	case lease.Accept:
+		return asked[lease.AcceptReply](ctx, w.s, to, agentproto.MethodAccept, m)
+	case lease.Renew:
+		return asked[lease.RenewReply](ctx, w.s, to, agentproto.MethodRenew, m)
+	}
+	return nil, fault.New(fault.Internal, "a witness is not asked for %T", m)
+}
+
+func asked[T lease.Message](ctx context.Context, s *Server, to lease.Witness, method string, m lease.Message) (lease.Message, error) {
+	var reply T
+	if err := s.fleet.Ask(ctx, to.Agent, to.Identity, method, m, &reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// chooseEvery is how often it is seen whether other agents should be witnesses.
+const chooseEvery = 5 * time.Second
+
+// chooseWitnesses sees to it that a pair has the best witnesses there are.
+func (r *reign) chooseWitnesses(ctx context.Context) error {
+	tick := time.NewTicker(chooseEvery)
+	defer tick.Stop()
+	for {
+		r.s.chooseOnce(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Server) chooseOnce(ctx context.Context) {
+	st := s.pair.driver.Status()
+	if !st.Right || len(st.Pending) > 0 || st.Record == nil || len(st.Record.Nodes) < 2 || len(st.Record.Witnesses) > 1 {
+		return
+	}
+	var present []lease.Witness
+	if len(st.Record.Witnesses) == 1 {
+		present = st.Record.Witnesses[0]
+	}
+	boots := append(s.pair.transport.Boots(), pair.BootID())
+	want := lease.ChooseWitnesses(present, hosts.Candidates(s.store.View(), s.fleet.Live(), boots...))
+	if slices.Equal(want, present) {
+		return
+	}
+	if err := s.pair.driver.Order(ctx, lease.SetWitnesses{Witnesses: want}); err != nil && ctx.Err() == nil {
+		s.log.Warn("the witnesses stay as they are", "error", err)
+	}
+}
