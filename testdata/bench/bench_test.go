@@ -52,3 +52,40 @@ func TestReportCountsMissedAims(t *testing.T) {
 		t.Errorf("%d missed, %v:\n%s", missed, err, out.String())
 	}
 }
+
+func TestRatioOfRounds(t *testing.T) {
+	run := func(ours, other float64) round { return round{runResult{p99: ours}, runResult{p99: other}} }
+	got := ratio([]round{run(6, 2), run(3, 2), run(3, 4)}, p99Of)
+	if got.value != 1.5 || got.low != 0.75 || got.high != 3 {
+		t.Errorf("%+v", got)
+	}
+	if got := median([]float64{4, 1, 3, 2}); got != 2.5 {
+		t.Errorf("median %v", got)
+	}
+	var out strings.Builder
+	got.name, got.bound = "p99", 1.3
+	if missed, err := report(&out, []figure{got}); err != nil || missed != 1 || !strings.Contains(out.String(), "1.50 times (0.75 to 3.00)") {
+		t.Errorf("%d %v:\n%s", missed, err, out.String())
+	}
+}
+
+func TestReadWrk(t *testing.T) {
+	r, n, err := readWrk(`Running 3s test @ http://127.0.0.1:1/
+    Latency     2.07ms    5.87ms 101.46ms   96.50%
+     99%  812.00us
+  321978 requests in 5.01s, 104.09MB read
+Requests/sec:  64214.44
+`)
+	if err != nil || n != 321978 || r.rate != 64214.44 || r.p99 < 0.811 || r.p99 > 0.813 {
+		t.Errorf("%+v %v %v", r, n, err)
+	}
+	if _, _, err := readWrk("unable to connect"); err == nil {
+		t.Error("what is no result was read")
+	}
+	if got, err := ticks("12 (a b) c) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20"); err != nil || got != 2e6 {
+		t.Errorf("%v %v", got, err)
+	}
+	if _, err := ticks("12 (a) S 1"); err == nil {
+		t.Error("a short line was read")
+	}
+}

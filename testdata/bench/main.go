@@ -31,6 +31,8 @@ type figure struct {
 	unit  string
 	bound float64 // the most it should be
 	least float64 // the least it should be
+
+	low, high float64 // between which single runs were; zero when there was one
 }
 
 func main() {
@@ -98,6 +100,9 @@ func report(out io.Writer, figures []figure) (missed int, err error) {
 	fmt.Fprintln(table, "\nfigure\tmeasured\taim\tratio")
 	for _, f := range figures {
 		fmt.Fprintf(table, "%s\t%.*f %s", f.name, places(f.value), f.value, f.unit)
+		if f.high > 0 {
+			fmt.Fprintf(table, " (%.*f to %.*f)", places(f.low), f.low, places(f.high), f.high)
+		}
 		verdict := "ok"
 		if f.bound > 0 && f.value > f.bound || f.value < f.least {
 			verdict = "MISSED"

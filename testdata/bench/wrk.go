@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +35,8 @@ func beside(ctx context.Context, program string) ([]figure, error) {
 		return nil, err
 	}
 	defer b.end()
-	if _, err := b.start("kahuna", "serve", "--dir", b.kahuna()); err != nil {
+	kahuna, err := b.start("kahuna", "serve", "--dir", b.kahuna())
+	if err != nil {
 		return nil, err
 	}
 	var region struct{ ID string }
@@ -47,7 +49,7 @@ func beside(ctx context.Context, program string) ([]figure, error) {
 	if err := api.do("GET", "/api/v1/region/"+region.ID, "", &body); err != nil {
 		return nil, err
 	}
-	bare, err := b.bare(api.key, body)
+	bare, address, err := b.bare(api.key, body)
 	if err != nil {
 		return nil, err
 	}
@@ -55,33 +57,34 @@ func beside(ctx context.Context, program string) ([]figure, error) {
 	if err := os.WriteFile(post, []byte(postScript), 0o600); err != nil {
 		return nil, err
 	}
-	run := func(connections int, url string, more ...string) (wrkResult, error) {
-		return wrk(ctx, api.key, connections, url, more...)
-	}
-	// In turns, so that a machine that gets slower meanwhile is slower for both.
-	var ours, theirs [3]wrkResult
-	for i := range ours {
-		if theirs[i], err = run(readers, bare); err != nil {
-			return nil, err
-		}
-		if ours[i], err = run(readers, api.url+"/api/v1/region/"+region.ID); err != nil {
-			return nil, err
-		}
-	}
-	list, err := run(readers, api.url+"/api/v1/region")
+	all, err := turns(func(d string) (runResult, error) {
+		return kahuna.wrk(ctx, api.key, readers, d, api.url+"/api/v1/region/"+region.ID)
+	}, func(d string) (runResult, error) {
+		return bare.wrk(ctx, api.key, readers, d, address)
+	})
 	if err != nil {
 		return nil, err
 	}
-	writes, err := run(writersAtOnce, api.url+"/api/v1/region", "-s", post)
+	list, err := kahuna.wrk(ctx, api.key, readers, "5s", api.url+"/api/v1/region")
 	if err != nil {
 		return nil, err
 	}
-	one, other := median(ours), median(theirs)
+	writes, err := kahuna.wrk(ctx, api.key, writersAtOnce, "5s", api.url+"/api/v1/region", "-s", post)
+	if err != nil {
+		return nil, err
+	}
+	one, other := make([]float64, 0, rounds), make([]float64, 0, rounds)
+	for _, r := range all {
+		one, other = append(one, r.ours.rate), append(other, r.other.rate)
+	}
+	rate, p99, cpu := ratio(all, rateOf), ratio(all, p99Of), ratio(all, cpuOf)
+	rate.name, rate.least = "GET one beside it", 0.75
+	p99.name, p99.bound = "GET one, p99 beside its p99", 1.3
+	cpu.name = "GET one, processor time beside its"
 	return []figure{
-		{name: fmt.Sprintf("wrk, %d connections, %d regions: GET one", readers, wrkRegions), value: one.rate, unit: "/s"},
-		{name: "a bare handler with the same key check", value: other.rate, unit: "/s"},
-		{name: "GET one beside it", value: one.rate / other.rate, unit: "times", least: 0.75},
-		{name: "GET one, p99 beside its p99", value: one.p99 / other.p99, unit: "times", bound: 1.3},
+		{name: fmt.Sprintf("wrk, %d connections, %d regions, median of %d runs: GET one", readers, wrkRegions, rounds), value: median(one), unit: "/s", low: slices.Min(one), high: slices.Max(one)},
+		{name: "a bare handler with the same key check", value: median(other), unit: "/s", low: slices.Min(other), high: slices.Max(other)},
+		rate, p99, cpu,
 		{name: "GET of the list", value: list.rate, unit: "/s", least: 10_000},
 		{name: fmt.Sprintf("durable POST, %d connections", writersAtOnce), value: writes.rate, unit: "/s", least: 5_000},
 	}, nil
@@ -102,68 +105,73 @@ end
 function response(status) if status ~= 201 then print("status " .. status) end end
 `
 
-type wrkResult struct{ rate, p99 float64 } // requests a second, milliseconds
-
 var (
-	wrkRate = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
-	wrkP99  = regexp.MustCompile(`(?m)^\s+99%\s+([\d.]+)(us|ms|s)`)
+	wrkRequests = regexp.MustCompile(`(?m)^\s+(\d+) requests in`)
+	wrkRate     = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
+	wrkP99      = regexp.MustCompile(`(?m)^\s+99%\s+([\d.]+)(us|ms|s)`)
 )
 
-func wrk(ctx context.Context, key string, connections int, url string, more ...string) (wrkResult, error) {
-	args := append([]string{"-t", "2", "-c", strconv.Itoa(connections), "-d", "5s", "--latency", "-H", "X-API-Key: " + key}, more...)
+// wrk lets it ask a server for a while over so many connections.
+func (p *process) wrk(ctx context.Context, key string, connections int, d, url string, more ...string) (runResult, error) {
+	before, err := onCPU(p.cmd.Process.Pid)
+	if err != nil {
+		return runResult{}, err
+	}
+	args := append([]string{"-t", "2", "-c", strconv.Itoa(connections), "-d", d, "--latency", "-H", "X-API-Key: " + key}, more...)
 	out, err := exec.CommandContext(ctx, "wrk", append(args, url)...).CombinedOutput()
 	text := string(out)
 	if err != nil || strings.Contains(text, "Non-2xx") || strings.Contains(text, "status ") {
-		return wrkResult{}, fmt.Errorf("wrk %s: %w: %.2000s", url, err, text)
+		return runResult{}, fmt.Errorf("wrk %s: %w: %.2000s", url, err, text)
 	}
-	rate, p99 := wrkRate.FindStringSubmatch(text), wrkP99.FindStringSubmatch(text)
-	if rate == nil || p99 == nil {
-		return wrkResult{}, fmt.Errorf("wrk %s said: %s", url, text)
+	after, err := onCPU(p.cmd.Process.Pid)
+	if err != nil {
+		return runResult{}, err
 	}
-	var r wrkResult
+	r, requests, err := readWrk(text)
+	r.cpu = (after - before) / requests
+	return r, err
+}
+
+// readWrk reads what wrk printed.
+func readWrk(text string) (r runResult, requests float64, err error) {
+	n, rate, p99 := wrkRequests.FindStringSubmatch(text), wrkRate.FindStringSubmatch(text), wrkP99.FindStringSubmatch(text)
+	if n == nil || rate == nil || p99 == nil {
+		return r, 1, fmt.Errorf("wrk said: %s", text)
+	}
+	requests, _ = strconv.ParseFloat(n[1], 64)
 	r.rate, _ = strconv.ParseFloat(rate[1], 64)
 	r.p99, _ = strconv.ParseFloat(p99[1], 64)
 	r.p99 *= map[string]float64{"us": 0.001, "ms": 1, "s": 1000}[p99[2]]
-	return r, nil
+	return r, requests, nil
 }
 
-func median(of [3]wrkResult) wrkResult {
-	lowest, highest, sum := of[0], of[0], wrkResult{}
-	for _, r := range of {
-		lowest.rate, lowest.p99 = min(lowest.rate, r.rate), min(lowest.p99, r.p99)
-		highest.rate, highest.p99 = max(highest.rate, r.rate), max(highest.p99, r.p99)
-		sum.rate, sum.p99 = sum.rate+r.rate, sum.p99+r.p99
-	}
-	return wrkResult{sum.rate - lowest.rate - highest.rate, sum.p99 - lowest.p99 - highest.p99}
-}
-
-// bare starts this program once more as the handler to compare with, and returns where it is.
-func (b *bench) bare(key, body string) (string, error) {
+// bare starts this program once more as the handler to compare with, and returns it with where it is.
+func (b *bench) bare(key, body string) (*process, string, error) {
 	address, err := freeAddress()
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	cmd := exec.CommandContext(b.ctx, self, "--bare", address)
 	cmd.Env = append(os.Environ(), "BENCH_KEY="+key, "BENCH_BODY="+body)
 	cmd.Stderr = os.Stderr
 	p := &process{cmd: cmd, ended: make(chan error, 1)}
 	if err := cmd.Start(); err != nil {
-		return "", err
+		return nil, "", err
 	}
 	go func() { p.ended <- cmd.Wait() }()
 	b.running = append(b.running, p)
 	for range 100 {
 		if resp, err := http.Get("http://" + address); err == nil {
 			resp.Body.Close()
-			return "http://" + address, nil
+			return p, "http://" + address, nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return "", fmt.Errorf("the bare handler did not start")
+	return nil, "", fmt.Errorf("the bare handler did not start")
 }
 
 // serveBare is a handler that checks the key as Kahuna does and answers the same bytes, in a server with
