@@ -35,6 +35,8 @@ func play(role string) int {
 		return fillUp(opts)
 	case "paused":
 		return pausedAnswer(opts)
+	case "pair":
+		return pairStep(opts.Dir, os.Getenv("STORE_TEST_STEP"))
 	}
 	s, err := Open(opts)
 	if err != nil {
