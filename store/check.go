@@ -136,6 +136,7 @@ func (r *Report) read(ctx context.Context, tx *bbolt.Tx, tables []model.Table, s
 func (r *Report) chain(ctx context.Context, log *bbolt.Bucket, st state) (map[target]last, error) {
 	said := map[target]last{}
 	at, size := st.Cut, int64(0)
+	shown := st.Published == nil || st.Published.Position == at
 	var epoch Epoch
 	var when time.Time
 	for k, v := range pairs(log) {
@@ -170,6 +171,7 @@ func (r *Report) chain(ctx context.Context, log *bbolt.Bucket, st state) (map[ta
 			r.first = rec.Time
 		}
 		at, when, epoch = Position{rec.Index, rec.Hash}, rec.Time, rec.Epoch
+		shown = shown || st.Published.Position == at
 		for _, c := range rec.Changes {
 			for _, v := range []seal.Value{c.Before, c.After} {
 				if _, err := v.JSON(); len(v) > 0 && err != nil {
@@ -181,6 +183,9 @@ func (r *Report) chain(ctx context.Context, log *bbolt.Bucket, st state) (map[ta
 	}
 	if at != st.Position {
 		r.find("journal", "ends at record %d (%s), the file says at %d (%s)", at.Index, at.Hash, st.Index, st.Hash)
+	}
+	if !shown {
+		r.find("journal", "does not have record %d (%s), which the file says was published last", st.Published.Index, st.Published.Hash)
 	}
 	if size != st.Bytes {
 		r.find("journal", "has %d bytes, the file says %d", size, st.Bytes)

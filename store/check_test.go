@@ -133,6 +133,9 @@ func TestCheckFindsDamage(t *testing.T) {
 		"the size":  {func(tx *bbolt.Tx, _ *seal.Sealer) error { return editState(tx, func(s *state) { s.Bytes++ }) }, "journal: has"},
 		"the epoch": {func(tx *bbolt.Tx, _ *seal.Sealer) error { return editState(tx, func(s *state) { s.Epoch = 0 }) }, "reaches epoch 1"},
 		"the cut":   {func(tx *bbolt.Tx, _ *seal.Sealer) error { return editState(tx, func(s *state) { s.Cut.Index = 1 }) }, "stands where record 2 should"},
+		"what was published": {func(tx *bbolt.Tx, _ *seal.Sealer) error {
+			return editState(tx, func(s *state) { s.Published = &shown{Position: Position{Index: 4, Hash: Hash{1}}} })
+		}, "does not have record 4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := spoiled(t, c.spoil)

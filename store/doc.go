@@ -19,6 +19,11 @@
 // the records stay, because the other one may have them. Everything that leaves the store is as of the
 // published state; only End, Grown, Tail, Mark, CutAt and HighestEpoch tell of what is not published.
 //
+// A node that comes back with records which the other one lacks writes them to a fork file and has Cut take
+// them back, never below what was published. One that is too far behind gets a Snapshot of the published
+// state and its journal, which Install verifies and puts in the place of the file; what was published there
+// and shall be kept is saved with Fork first.
+//
 // The file notes with each commit what was published by then, so that a Held store shows no more than
 // that after a restart: objects in the file are as of its end, and the state shown is made by taking back
 // the records after it. Without a note everything in the file is published. Opened without Held, the
