@@ -62,7 +62,7 @@ type stepAnswer struct {
 
 // ask takes a call of a step: known has its answer, or starts is what begin must do before it is done.
 // Faults: Conflict, the request id was used for another call or is settled; Unknown, it was begun before and
-// its answer is lost, or may have been; Exhausted, nothing is settled any more.
+// its answer is lost, or may have been; Throttled, nothing is settled any more.
 func (l *ledger) ask(method string, env agentproto.Envelope) (known *stepAnswer, starts []lease.Effect, err error) {
 	sum := sha256.New()
 	sum.Write([]byte(method))
@@ -71,7 +71,7 @@ func (l *ledger) ask(method string, env agentproto.Envelope) (known *stepAnswer,
 	l.mu.Lock()
 	if l.steps.Len() >= maxSteps {
 		l.mu.Unlock()
-		return nil, nil, fault.New(fault.Exhausted, "%d steps wait for Kahuna to take their answers; no more is begun", maxSteps)
+		return nil, nil, fault.New(fault.Throttled, "%d steps wait for Kahuna to take their answers; no more is begun", maxSteps)
 	}
 	reply, answer, effects, err := l.steps.Ask(lease.LedgerEntry{Request: env.Request, Epoch: env.Epoch, Sum: hex.EncodeToString(sum.Sum(nil))})
 	l.mu.Unlock()

@@ -287,3 +287,22 @@ func TestLedgerThatIsDamaged(t *testing.T) {
 		})
 	}
 }
+
+// An agent whose steps nobody settles begins no more at some time, and does when they are.
+func TestLedgerIsBounded(t *testing.T) {
+	a := restart(t, nil, t.TempDir())
+	defer a.disk.close()
+	for i := range maxSteps {
+		_, _, effects, err := a.steps.steps.Ask(lease.LedgerEntry{Request: fmt.Sprint(i)})
+		if err != nil || len(effects) != 1 {
+			t.Fatal(effects, err)
+		}
+	}
+	if _, _, err := a.steps.ask("do", agentproto.Envelope{Request: step}); !fault.Is(err, fault.Throttled) {
+		t.Fatal(err)
+	}
+	a.steps.leave("0")
+	if _, starts, err := a.steps.ask("do", agentproto.Envelope{Request: step}); err != nil || len(starts) != 1 {
+		t.Error(starts, err)
+	}
+}

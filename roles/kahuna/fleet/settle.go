@@ -70,7 +70,7 @@ func (f *Fleet) settleUp(m *member) {
 
 func (f *Fleet) settleAll(m *member) {
 	defer f.tasks.Done()
-	for {
+	for failures := 0; ; {
 		f.mu.Lock()
 		s, right := m.session, f.command
 		if !f.settles(s) {
@@ -97,9 +97,22 @@ func (f *Fleet) settleAll(m *member) {
 		}
 		unregister()
 		cancel()
-		if err != nil {
-			f.log.Debug("an agent was not told what is settled; it is when it connects the next time", "agent", m.id, "error", err)
+		if err == nil {
+			failures = 0
+			continue
 		}
+		f.log.Debug("an agent was not told what is settled; it is to name all it remembers", "agent", m.id, "error", err)
+		pause := time.NewTimer(f.cfg.PushBackoff(failures))
+		failures++
+		select {
+		case <-pause.C:
+		case <-s.conn.Done():
+		case <-f.ctx.Done():
+		}
+		pause.Stop()
+		f.mu.Lock()
+		s.compare = true
+		f.mu.Unlock()
 	}
 }
 

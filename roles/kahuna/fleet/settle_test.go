@@ -2,16 +2,21 @@ package fleet
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/roles/agent"
+	"kowabunga/roles/agent/link"
 )
 
 // journalled is a Steps of given requests.
@@ -130,5 +135,59 @@ func TestDamagedLedgerIsMadeWhole(t *testing.T) {
 	}
 	if a := <-r.call([]string{hostA}, "do", CallOptions{Request: "op/1/do/1"}); a.err != nil || a.n != 2 {
 		t.Error(a.n, a.err)
+	}
+}
+
+// forgetful is an agent that fails to name its steps once, and has lost some.
+type forgetful struct {
+	failed atomic.Bool
+	told   chan agentproto.Settled
+}
+
+func (p *forgetful) Call(_ context.Context, method string, params json.RawMessage) (any, error) {
+	switch {
+	case method == agentproto.MethodOpenSteps && p.failed.CompareAndSwap(false, true):
+		return nil, fault.New(fault.Unavailable, "not now")
+	case method == agentproto.MethodOpenSteps:
+		return agentproto.OpenStepsList{Requests: []string{"op/0/do/1", "op/1/do/1"}, Lost: true}, nil
+	case method == agentproto.MethodSettle:
+		var env agentproto.Envelope
+		var s agentproto.Settled
+		if err := errors.Join(json.Unmarshal(params, &env), json.Unmarshal(env.Args, &s)); err != nil {
+			return nil, err
+		}
+		p.told <- s
+		return agentproto.Empty{}, nil
+	}
+	return nil, link.UnknownMethod(method)
+}
+
+func (p *forgetful) Notify(string, json.RawMessage) {}
+
+// TestComparingIsTriedAgain until it worked, and tells an agent that lost something of all it may have been
+// asked for. One of the release before is asked nothing of the kind.
+func TestComparingIsTriedAgain(t *testing.T) {
+	steps := &journalled{open: []string{"op/1/do/1", "op/2/do/1"}}
+	r := newRig(t, func(c *Config) { c.Steps = steps })
+	p := &forgetful{told: make(chan agentproto.Settled, 9)}
+	conn := r.dialBare(hostA, func(h *agentproto.Hello) { h.Features = []string{agentproto.FeatureLedger} })
+	conn.Start(p)
+	want := agentproto.Settled{Requests: []string{"op/0/do/1"}, Open: []string{"op/1/do/1", "op/2/do/1"}, Whole: true}
+	if got := over(t, "being told", p.told); !reflect.DeepEqual(got, want) {
+		t.Errorf("told %+v, want %+v", got, want)
+	}
+	conn.Close("enough")
+	<-conn.Gone()
+
+	old := &forgetful{told: make(chan agentproto.Settled, 9)}
+	conn = r.dialBare(hostB)
+	conn.Start(old)
+	r.online(hostB)
+	<-r.call([]string{hostB}, "echo", CallOptions{Request: "op/3/do/1"})
+	r.fleet.Settle("op/3/do/1")
+	conn.Close("enough")
+	<-conn.Gone()
+	if old.failed.Load() || len(old.told) > 0 {
+		t.Error("an agent of the release before was asked for its steps")
 	}
 }
