@@ -127,6 +127,7 @@ func (n *Replica) snapshotArrived(e SnapshotArrived) {
 		if ok {
 			n.published = Position{}
 			n.publish(e.End.Index)
+			n.greet() // so that the primary goes on from there
 		}
 	})
 }

@@ -139,6 +139,10 @@ func (n *Replica) hello(m Hello) {
 	}
 	p.node = m.Node
 	p.heard = n.now
+	if m.Log != p.log && n.now < p.image { // it got the snapshot
+		p.image, p.known = 0, false
+		n.ship(p)
+	}
 	if len(r.chosen.Nodes) == 1 && r.serving && len(r.pending) == 0 && n.sole() {
 		n.name(m.Node)
 		return

@@ -153,3 +153,36 @@ func TestNodesStopAndStart(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+// A standby that is too far behind gets a snapshot, at its beginning and later, and can take over from it.
+func TestStandbyBeginsWithSnapshot(t *testing.T) {
+	short := func(c *Config) { c.Journal.Size = 1 }
+	address := port(t)
+	a := start(t, t.TempDir(), short, func(c *Config) { c.Listen = address })
+	for i := range 40 {
+		a.made("/region", `{"name":"r%d","domain":"r%[1]d.example"}`, i)
+	}
+	a.within("the journal is cut", 5*time.Second, func() bool { return a.s.store.Status().Cut.Index > 10 })
+	dir := t.TempDir()
+	b := a.standby(dir)
+	defer func() { t.Log(b.logs.String()) }()
+	a.within("the standby is in sync", 20*time.Second, a.inSync)
+	listen := b.s.cfg.Listen
+	b.stop()
+	for i := range 40 {
+		a.made("/region", `{"name":"s%d","domain":"s%[1]d.example"}`, i)
+	}
+	b = start(t, dir, func(c *Config) { c.Listen = listen })
+	a.within("the standby is in sync again", 60*time.Second, a.inSync)
+	b.within("the standby shows all", 5*time.Second, func() bool { return a.s.store.Tip() == b.s.store.Tip() })
+	same(t, a, b)
+	b.key = a.key
+	if err := a.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
+		t.Fatal(err)
+	}
+	b.within("the standby acts", 5*time.Second, func() bool { return b.s.acts() })
+	b.made("/region", `{"name":"last","domain":"last.example"}`)
+	if n := len(strings.Fields(b.names())); n != 81 {
+		t.Errorf("there are %d regions", n)
+	}
+}
