@@ -69,14 +69,17 @@ func (l *ledger) ask(method string, env agentproto.Envelope) (known *stepAnswer,
 	sum.Write([]byte{0})
 	sum.Write(env.Args)
 	l.mu.Lock()
-	if l.steps.Len() >= maxSteps {
-		l.mu.Unlock()
-		return nil, nil, fault.New(fault.Throttled, "%d steps wait for Kahuna to take their answers; no more is begun", maxSteps)
-	}
 	reply, answer, effects, err := l.steps.Ask(lease.LedgerEntry{Request: env.Request, Epoch: env.Epoch, Sum: hex.EncodeToString(sum.Sum(nil))})
+	full := err == nil && reply == lease.ReplyFresh && l.steps.Len() > maxSteps
+	if full {
+		l.steps.NotKept(env.Request)
+	}
 	l.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, nil, err
+	case full:
+		return nil, nil, fault.New(fault.Throttled, "%d steps wait for Kahuna to take their answers; no more is begun", maxSteps)
 	}
 	switch reply {
 	case lease.ReplyFresh:

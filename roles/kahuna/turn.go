@@ -93,7 +93,7 @@ func (s *Server) Resume() { s.store.Resume() }
 func (s *Server) Chosen(r *lease.Record) {
 	s.named.Store(nil)
 	if e := s.turn.epoch.Load(); e != nil && r.Epoch == *e {
-		s.fleet.Tell(agentproto.KahunaList{Epoch: *e, Kahunas: kahunas(r.Nodes)})
+		s.fleet.Tell(agentproto.KahunaList{Epoch: *e, Seq: r.Seq + 1, Kahunas: kahunas(r.Nodes)})
 	}
 }
 
