@@ -242,6 +242,8 @@ type Inventory struct {
 	Shares   []ShareStatus   `json:"shares,omitempty"`
 	Bridges  []string        `json:"bridges"`
 	Foreign  int             `json:"foreign"` // domains that are not Kowabunga's
+	// Cards are those of its machines, by machine, as they were defined last.
+	Cards map[string][]NIC `json:"cards,omitempty"`
 }
 
 // Caps is what the host can offer.

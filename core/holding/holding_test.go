@@ -3,8 +3,11 @@ package holding_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"kowabunga/core/agentproto"
 	"kowabunga/core/catalogue"
 	"kowabunga/core/holding"
 	"kowabunga/core/lease"
@@ -229,20 +232,52 @@ func TestAdmit(t *testing.T) {
 	d := world(t).Edit()
 	for _, c := range []struct {
 		fenced, identity string
+		durable          bool
 		former           []string
 	}{
-		{"", "a", []string{"a0"}},
-		{"", "a1", []string{"a0", "a"}},
-		{"", "a", []string{"a0", "a1"}}, // it is back: two hosts have one key
-		{"somebody", "a2", []string{"a0", "a1"}},
-		{"somebody", "a2", []string{"a0", "a1"}},
+		{"", "a", true, []string{"a0"}},
+		{"", "a1", true, []string{"a0", "a"}},
+		{"", "a", true, []string{"a0", "a1"}}, // it is back: two hosts have one key
+		{"somebody", "a2", true, []string{"a0", "a1"}},
+		{"somebody", "a2", true, []string{"a0", "a1"}},
+		{"", "a3", false, []string{"a0", "a1"}}, // it forgets all at a reboot
 	} {
 		change(t, d, agentA, func(a *model.Agent) { a.Fenced = c.fenced })
-		if _, err := holding.Admit(d, id(agentA), c.identity); err != nil {
+		if _, err := holding.Admit(d, id(agentA), c.identity, c.durable); err != nil {
 			t.Fatal(err)
 		}
 		if a, _ := model.Find[*model.Agent](d, id(agentA)); a.Identity != c.identity || a.Fenced != "" || !slices.Equal(a.Former, c.former) {
 			t.Errorf("after %+v: %+v", c, a)
 		}
+	}
+}
+
+// What a machine uses that no record names is nobody else's; what is on record is not noted twice.
+func TestFound(t *testing.T) {
+	d := world(t).Edit()
+	cards := map[string][]agentproto.NIC{string(id(77)): {
+		{Adapter: string(id(card)), MAC: "02:00:00:00:00:01", Bridge: "br0", Addresses: []string{"10.0.0.9"}},                                 // on record
+		{Adapter: string(id(card)), MAC: "02:00:00:00:00:01", Bridge: "br0", Addresses: []string{"10.0.0.9", "10.0.0.20"}},                    // with less
+		{Adapter: string(id(78)), MAC: "02:00:00:00:00:04", Bridge: "br0", Addresses: []string{"10.0.0.21", "192.0.2.1", "no", "10.0.0.0/8"}}, // not at all
+		{Adapter: "nonsense", MAC: "02:00:00:00:00:05", Bridge: "br0", Addresses: []string{"10.0.0.0/24"}},
+		{Adapter: string(id(79)), MAC: "02:00:00:00:00:06", Bridge: "elsewhere", Addresses: []string{"10.0.0.22"}},
+		{Adapter: string(id(79)), MAC: "nonsense", Bridge: "br0", Addresses: []string{"10.0.0.23"}},
+	}}
+	draw := model.NewDraw([32]byte{1}, time.Unix(1, 0))
+	for range 2 {
+		if err := holding.Found(d, draw, id(agentA), cards); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for a := range model.All[*model.Adapter](d) {
+		if strings.HasPrefix(a.Name, "found-") {
+			got = append(got, fmt.Sprintln(a.MAC, a.Addresses, a.Subnet == id(subnet), a.ID == id(78)))
+		}
+	}
+	slices.Sort(got)
+	want := []string{"02:00:00:00:00:01 [10.0.0.20] true false\n", "02:00:00:00:00:04 [10.0.0.21] true true\n", "02:00:00:00:00:05 [] true false\n"}
+	if !slices.Equal(got, want) {
+		t.Errorf("found\n%q\nand not\n%q", got, want)
 	}
 }

@@ -54,8 +54,9 @@ func unwaive(d model.Draft) error {
 }
 
 // Admit records the identity of an agent's state directory and that it is there. One before it stays on
-// record until somebody says that its host is gone, unless it was fenced.
-func Admit(d model.Draft, agent model.ID, identity string) (before string, err error) {
+// record until somebody says that its host is gone, unless it was fenced, or the agent keeps nothing over a
+// reboot: then that ended what it held.
+func Admit(d model.Draft, agent model.ID, identity string, durable bool) (before string, err error) {
 	a, ok := model.Find[*model.Agent](d, agent)
 	if !ok {
 		return "", fault.New(fault.NotFound, "there is no agent %s", agent)
@@ -71,7 +72,7 @@ func Admit(d model.Draft, agent model.ID, identity string) (before string, err e
 			former = append(former, one)
 		}
 	}
-	if before != "" && before != identity && a.Fenced == "" {
+	if before != "" && before != identity && a.Fenced == "" && durable {
 		former = append(former, before)
 	}
 	a.Identity, a.Fenced, a.Former = identity, "", former

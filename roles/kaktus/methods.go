@@ -52,7 +52,7 @@ func noShares(context.Context, *agent.Call) (any, error) {
 }
 
 func (k *kaktus) inventory(ctx context.Context, _ *agent.Call, _ agentproto.Empty) (agentproto.Inventory, error) {
-	inv := agentproto.Inventory{Caps: k.host.Capabilities(), Pools: k.store.Status(), Bridges: k.bridges.Names()}
+	inv := agentproto.Inventory{Caps: k.host.Capabilities(), Pools: k.store.Status(), Bridges: k.bridges.Names(), Cards: k.host.Defined()}
 	inv.Images, inv.Volumes, inv.Seeds = k.store.Inventory()
 	var err error
 	inv.Machines, inv.Foreign, err = k.host.Inventory(ctx)

@@ -280,9 +280,11 @@ func (k *Kaktus) Inventory() agentproto.Inventory {
 	inv := agentproto.Inventory{
 		Caps:  agentproto.Caps{Arch: "x86_64", Vendor: "Kowabunga", Model: "simulated", Sockets: 1, Cores: max(1, k.cfg.Threads/2), Threads: k.cfg.Threads, Memory: k.cfg.Memory, Accel: "tcg"},
 		Pools: k.pools(), Machines: []agentproto.MachineStatus{}, Images: []agentproto.Image{}, Volumes: []agentproto.Volume{}, Seeds: []agentproto.VolumeRef{}, Shares: k.shareList(), Bridges: []string{},
+		Cards: map[string][]agentproto.NIC{},
 	}
 	for _, id := range sorted(k.machines) {
 		inv.Machines = append(inv.Machines, k.machines[id].status())
+		inv.Cards[id] = k.machines[id].NICs
 	}
 	for _, i := range k.images {
 		inv.Images = append(inv.Images, i)

@@ -131,6 +131,12 @@ func (f *Fleet) announce(right *command, s *session) error {
 	if err == nil && (answer.Epoch != right.reign.Epoch || answer.Identity != s.hello.Identity) {
 		err = fault.New(fault.Internal, "the agent answered for epoch %s and identity %s", answer.Epoch, answer.Identity)
 	}
+	if err == nil && right.reign.Report != nil {
+		if err := right.reign.Report(ctx, s.member.id, answer); err != nil {
+			log.Warn("what an agent reported is not recorded", "error", err)
+			return err
+		}
+	}
 	switch {
 	case err == nil:
 		f.obeyed(right, s, answer)

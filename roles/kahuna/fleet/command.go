@@ -18,6 +18,9 @@ type Reign struct {
 	Announce func() lease.Announce
 	// Admit publishes a record that names the identity of an agent that is new. Nil: such agents stay out.
 	Admit func(ctx context.Context, agent string, hello agentproto.Hello) error
+	// Report records what an agent reported with its answer. After an error the epoch is announced again. May
+	// be nil.
+	Report func(ctx context.Context, agent string, a agentproto.Announced) error
 	// Answered is told what an agent answered, before it comes online, and again when work ended that an
 	// answer named as stuck. The connection of an agent without FeatureLease counts as its answer. It must be
 	// quick. May be nil.

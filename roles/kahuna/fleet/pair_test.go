@@ -34,7 +34,8 @@ type kahuna struct {
 	key  ed25519.PrivateKey
 
 	mu       sync.Mutex
-	refuse   error // of the next admissions
+	refuse   error // of the next admission
+	unsaved  error // of the next report
 	admitted []string
 	answers  []agentproto.Announced
 }
@@ -79,6 +80,12 @@ func (k *kahuna) rise(counter uint64) {
 			}
 			k.admitted = append(k.admitted, id+" "+hello.Identity)
 			return nil
+		},
+		Report: func(context.Context, string, agentproto.Announced) (err error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			err, k.unsaved = k.unsaved, nil
+			return err
 		},
 		Answered: func(_ string, a agentproto.Announced) {
 			k.mu.Lock()
@@ -200,16 +207,18 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// TestNewAgentIsAdmitted before it is commanded, and asked again while that cannot be.
+// TestNewAgentIsAdmitted before it is commanded, and what it reports recorded, again and again while that
+// cannot be.
 func TestNewAgentIsAdmitted(t *testing.T) {
 	var c couple
 	a := c.start(t, "a")
 	a.refuse = fault.New(fault.Unavailable, "the disk is slow")
+	a.unsaved = fault.New(fault.Unavailable, "the disk is slow")
 	a.rise(1)
 	ag, _ := a.agent(nil, nil)
 	a.online(hostA)
 	got := a.answered()
-	if len(a.admissions()) != 1 || len(got) != 1 || got[0].Identity != ag.Identity() || got[0].Epoch.Counter != 1 {
+	if n := len(a.admissions()); n != 2 || a.unsaved != nil || len(got) != 1 || got[0].Identity != ag.Identity() || got[0].Epoch.Counter != 1 {
 		t.Errorf("admitted %v, answered %v", a.admissions(), got)
 	}
 }

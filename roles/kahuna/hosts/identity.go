@@ -2,6 +2,8 @@ package hosts
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"slices"
 
 	"kowabunga/core/agentproto"
@@ -27,12 +29,30 @@ func (k *Keeper) Admit(ctx context.Context, agent string, hello agentproto.Hello
 	}
 	before, err := "", error(nil)
 	_, err = k.store.Update(ctx, store.Cause{Actor: "agent", ActorID: agent, What: "identity of an agent"}, func(d model.Draft) error {
-		before, err = holding.Admit(d, model.ID(agent), hello.Identity)
+		before, err = holding.Admit(d, model.ID(agent), hello.Identity, hello.Durable)
 		return err
 	})
 	if err == nil && before != hello.Identity {
 		k.log.Info("agent has this identity from now on", "agent", agent, "identity", hello.Identity, "before", before)
 	}
+	return err
+}
+
+// Report records what an agent reported with its answer that no record names, after records were lost: it
+// stays taken. It is for fleet.Reign. Faults: Malformed; those of the store.
+func (k *Keeper) Report(ctx context.Context, agent string, a agentproto.Announced) error {
+	if len(a.Inventory) == 0 || !holding.Lost(k.store.View()) {
+		return nil
+	}
+	var inv agentproto.Inventory
+	if err := json.Unmarshal(a.Inventory, &inv); err != nil {
+		return &fault.Error{Code: fault.Malformed, Op: "read the inventory of agent " + agent, Message: "it is none", Err: err}
+	}
+	var seed [32]byte
+	rand.Read(seed[:])
+	_, err := k.store.Update(ctx, store.Cause{Actor: "agent", ActorID: agent, What: "what was found undeclared"}, func(d model.Draft) error {
+		return holding.Found(d, model.NewDraw(seed, k.now()), model.ID(agent), inv.Cards)
+	})
 	return err
 }
 

@@ -3,15 +3,18 @@ package hosts
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/holding"
 	"kowabunga/core/lease"
 	"kowabunga/core/model"
 	"kowabunga/roles/kahuna/fleet"
+	"kowabunga/store"
 )
 
 // Who is admitted is on record; the record outlives restarts, and a host that was made anew replaces it.
@@ -74,4 +77,34 @@ func TestCandidates(t *testing.T) {
 	check("on a Kahuna's host", []lease.Candidate{is}, r.fleet.Live(), "another", live.Hello.BootID)
 	is.Ready, is.Beside, is.Host, is.Durable = false, false, "", true
 	check("on record", []lease.Candidate{is}, new(fleet.Snapshot))
+}
+
+// What was lost and is found at an agent stays taken, before allocations go on.
+func TestReport(t *testing.T) {
+	s := open(t)
+	put(t, s, append(host(), &model.VNet{Meta: named(30, "lan"), Region: id(1), Interface: "br0"}, &model.Subnet{Meta: named(31, "lan-1"), VNet: id(30), CIDR: "10.0.0.0/24"})...)
+	k := New(s, time.Now, quiet())
+	raw, err := json.Marshal(agentproto.Inventory{Cards: map[string][]agentproto.NIC{string(id(40)): {{Adapter: string(id(41)), MAC: "02:00:00:00:00:01", Bridge: "br0", Addresses: []string{"10.0.0.9"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := func(raw []byte) (*model.Adapter, error) {
+		err := k.Report(t.Context(), string(id(3)), agentproto.Announced{Inventory: raw})
+		a, _ := model.One[*model.Adapter](s.View(), "address", string(id(31))+"|10.0.0.9")
+		return a, err
+	}
+	if a, err := report(raw); err != nil || a != nil {
+		t.Errorf("nothing was lost: %+v, %v", a, err)
+	}
+	if _, err := s.Update(t.Context(), store.Cause{Actor: "test"}, func(d model.Draft) error {
+		return holding.Lose(d, model.NewDraw([32]byte{1}, time.Unix(1, 0)), "a test")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := report([]byte("[]")); !fault.Is(err, fault.Malformed) {
+		t.Errorf("no inventory: %v", err)
+	}
+	if a, err := report(raw); err != nil || a == nil || a.ID != id(41) || a.MAC != "02:00:00:00:00:01" {
+		t.Errorf("%+v, %v", a, err)
+	}
 }

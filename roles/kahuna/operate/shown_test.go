@@ -308,7 +308,7 @@ func TestTheEndWaitsForTheOtherAgentOfTheHost(t *testing.T) {
 
 func admitted(c *cloud, agent, identity string) error {
 	_, err := c.store.Update(context.Background(), store.Cause{Actor: "agent"}, func(d model.Draft) error {
-		_, err := holding.Admit(d, c.ids[agent], identity)
+		_, err := holding.Admit(d, c.ids[agent], identity, true)
 		return err
 	})
 	return err

@@ -216,6 +216,17 @@ func (h *Host) Inventory(ctx context.Context) ([]agentproto.MachineStatus, int, 
 	return h.machines(ctx)
 }
 
+// Defined lists the network cards of this host's machines, by machine, as they were defined last.
+func (h *Host) Defined() map[string][]agentproto.NIC {
+	cards := map[string][]agentproto.NIC{}
+	for id, r := range h.book.all() {
+		if len(r.Machine.NICs) > 0 {
+			cards[id] = r.Machine.NICs
+		}
+	}
+	return cards
+}
+
 func (h *Host) machines(ctx context.Context) ([]agentproto.MachineStatus, int, error) {
 	statuses, foreign := []agentproto.MachineStatus{}, 0
 	err := h.conn.do(ctx, "list machines", func(lv *libvirt.Libvirt) error {
