@@ -52,7 +52,7 @@ type state struct {
 	Drill   bool      `json:"drill,omitempty"`
 	Schema  uint64    `json:"schema,omitempty"` // as under "schema": either tells when the other is damaged
 
-	Reign     Epoch  `json:"reign,omitzero"`      // that the last record was written in
+	Reign     Epoch  `json:"reign,omitzero"`      // that the last record was written in; kept only when the journal is empty
 	CutReign  Epoch  `json:"cutReign,omitzero"`   // that the record at Cut was written in, zero when not known
 	Published *shown `json:"published,omitempty"` // what was published by then; everything when nil
 }
@@ -241,7 +241,11 @@ func readState(tx *bbolt.Tx) (s state, err error) {
 
 func writeState(tx *bbolt.Tx, s *state) error {
 	if s.Schema >= summed {
-		text, err := json.Marshal(s)
+		kept := *s
+		if kept.Index != kept.Cut.Index {
+			kept.Reign = Epoch{} // the last record tells
+		}
+		text, err := json.Marshal(&kept)
 		if err != nil {
 			return err
 		}

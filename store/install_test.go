@@ -91,7 +91,7 @@ func TestSnapshotReplacesWhatIsThere(t *testing.T) {
 	}
 }
 
-// A snapshot installed without a journal, which changes were appended to, can be cut back to its end.
+// What was appended after a snapshot can be cut back to its end.
 func TestCutToTheEndOfASnapshot(t *testing.T) {
 	a := create(t, pairing(t.TempDir()))
 	begin(t, a, 1)

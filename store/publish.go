@@ -93,15 +93,18 @@ func (s *Store) grown(records []*pending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, r := range records {
+		s.recent.add(&r.record)
+		if !s.opts.Held {
+			continue
+		}
 		at := s.last
 		if i < len(records)-1 {
 			at = &snapshot{root: r.root, state: s.last.state.at(&r.record)}
 		}
 		at.changes = r.changes
 		s.held = append(s.held, at)
-		s.recent.add(&r.record)
 	}
-	if len(records) == 0 && (!s.opts.Held || s.published.Load() == nil) { // old records were cut, or it is the first
+	if !s.opts.Held || s.published.Load() == nil { // all of it is published at once, or it is the first
 		s.held = append(s.held, s.last)
 	}
 	old := s.end.Load()
