@@ -59,6 +59,7 @@ type Hello struct {
 	Epochs      map[string]Epoch  `json:"epochs,omitempty"`      // and the epochs they came from: generations compare only within one
 	Blank       bool              `json:"blank,omitempty"`       // its identity is new; with FeatureLease it obeys nobody until admitted
 	Durable     bool              `json:"durable,omitempty"`     // its state directory survives a reboot: it can be a witness
+	Trial       bool              `json:"trial,omitempty"`       // it only proves its key: it is welcomed and sent away, and is no session of the agent
 }
 
 // Welcome answers Hello. Heartbeat and Silence are milliseconds: how often to send a WebSocket ping,

@@ -106,7 +106,7 @@ func (o *options) greet(ctx context.Context, url, key string) (agentproto.Welcom
 	rand.Read(once[:])
 	name := hex.EncodeToString(once[:])
 	conn, welcome, err := link.Dial(ctx, link.Target{URL: url, CAFile: o.CAFile, Key: key, Hello: agentproto.Hello{
-		Protocol: agentproto.Version, Release: config.Program().Version, Kind: agentproto.Kaktus, Agent: o.ID, Identity: name, Session: name,
+		Protocol: agentproto.Version, Release: config.Program().Version, Kind: agentproto.Kaktus, Agent: o.ID, Identity: name, Session: name, Trial: true,
 	}})
 	if err != nil {
 		return welcome, err

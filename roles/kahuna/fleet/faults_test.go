@@ -383,3 +383,28 @@ func TestD10FailedHelloLeavesNothing(t *testing.T) {
 		t.Error("somebody was registered")
 	}
 }
+
+// TestTrialIsNoSession: who only proves the agent's key neither takes its place nor leaves an identity behind.
+func TestTrialIsNoSession(t *testing.T) {
+	r := newRig(t)
+	trial := func() {
+		t.Helper()
+		conn := r.dialBare(hostA, func(h *agentproto.Hello) { h.Trial, h.Identity = true, "trial" })
+		conn.Start(mute{})
+		over(t, "the trial's end", conn.Gone())
+	}
+	trial()
+	if _, there := r.fleet.Live().Get(hostA); there {
+		t.Error("a trial is known as the agent")
+	}
+	r.agent(hostA, agent.Methods{"echo": echo})
+	r.online(hostA)
+	before, _ := r.fleet.Live().Get(hostA)
+	trial()
+	if now, _ := r.fleet.Live().Get(hostA); now.conn != before.conn || now.Hello.Identity != before.Hello.Identity {
+		t.Error("a trial took the place of the agent")
+	}
+	if n := r.seen.count("connect " + hostA); n != 1 {
+		t.Errorf("%d connections were told", n)
+	}
+}

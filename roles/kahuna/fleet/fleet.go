@@ -152,6 +152,13 @@ func (f *Fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // looked up again: a key revoked during the handshake lets nobody in.
 func (f *Fleet) admit(adm *link.Admission) {
 	id := adm.Hello.Agent
+	if adm.Hello.Trial {
+		f.log.Info("a host proved the key of an agent", "agent", id, "remote", adm.Conn.Remote())
+		adm.Welcome(stranger{})
+		adm.Conn.Close("the key is the agent's")
+		<-adm.Conn.Gone()
+		return
+	}
 	f.mu.Lock()
 	m := f.member(id)
 	s := &session{fleet: f, member: m, conn: adm.Conn, hello: adm.Hello, since: f.cfg.Now(),

@@ -59,6 +59,15 @@ type session struct {
 
 var _ link.Peer = (*session)(nil)
 
+// stranger is the peer of somebody who is told nothing.
+type stranger struct{}
+
+func (stranger) Call(_ context.Context, method string, _ json.RawMessage) (any, error) {
+	return nil, link.UnknownMethod(method)
+}
+
+func (stranger) Notify(string, json.RawMessage) {}
+
 // member returns the record of an agent, made if there is none. It needs the lock.
 func (f *Fleet) member(id string) *member {
 	m, ok := f.members[id]
