@@ -129,6 +129,10 @@ func (k *Keeper) noticed(record store.Record) {
 		switch c.Kind {
 		case model.KindToken:
 			k.revoke()
+		case model.KindSetting:
+			if c.Op == journal.Delete {
+				k.staffAll() // what was lost is known again
+			}
 		case model.KindAgent:
 			if c.Op == journal.Delete {
 				k.forget(c.ID)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 
 	"kowabunga/core/behaviour"
+	"kowabunga/core/holding"
 	"kowabunga/core/model"
 	"kowabunga/core/trace"
 )
@@ -20,12 +21,24 @@ func (k *Keeper) staff(agent model.ID) {
 		live := k.fleet.Live()
 		var tr *trace.Trace
 		k.update("nodes of gateways", agent, func(d model.Draft) error {
+			if holding.Lost(d) {
+				return nil // an address may be in use that no record names
+			}
 			tr = &trace.Trace{}
 			now := k.now()
 			return behaviour.Staff(d, &behaviour.Request{Now: now, Draw: model.NewDraw(seed, now), Live: func(id model.ID) bool { return live.Online(string(id)) }, Trace: tr}, host.Zone)
 		})
 		if behaviour.Understaffed(k.store.View(), host.Zone) {
 			k.log.Warn("gateways lack nodes in a zone", "zone", host.Zone, "trace", tr)
+		}
+	}
+}
+
+// staffAll does so for all hosts that are there now.
+func (k *Keeper) staffAll() {
+	for agent, member := range k.fleet.Live().All() {
+		if member.Online {
+			k.staff(model.ID(agent))
 		}
 	}
 }

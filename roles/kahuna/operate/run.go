@@ -132,6 +132,7 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 		if err := e.untouched(op); err != nil {
 			return err
 		}
+		r.waited(op.ID)
 	}
 	fpStarted.Hit()
 	result, err := e.call(ctx, op, i, "do", step.Do, r)
@@ -206,6 +207,7 @@ func (e *Engine) backward(ctx context.Context, op *operation.Operation, r *run) 
 	if err := e.untouched(op); err != nil {
 		return err
 	}
+	r.waited(op.ID)
 	fpUndoing.Hit()
 	result, err := e.call(ctx, op, i, "undo", step.Undo, r)
 	fpUndone.Hit()

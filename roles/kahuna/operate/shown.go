@@ -215,6 +215,15 @@ func (e *Engine) waitForAgents(ctx context.Context, op *operation.Operation, r *
 	e.Pause(step, e.Patience)
 }
 
+// waited forgets that an operation waited for agents.
+func (r *run) waited(op model.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.progress.Request == string(op) {
+		r.progress = agentproto.Progress{}
+	}
+}
+
 // keepReporting notes, once all agents reported after a loss of records, that they did.
 func (e *Engine) keepReporting(ctx context.Context) {
 	s := e.shown.Load()
