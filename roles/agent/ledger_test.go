@@ -45,6 +45,15 @@ func (w *worker) count(request string) int {
 	return w.effects[request]
 }
 
+func (w *worker) total() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, one := range w.effects {
+		n += one
+	}
+	return n
+}
+
 func (w *worker) methods(c *Config) {
 	c.Methods = Methods{"do": {Handle: w.do}, "fail": {Handle: w.do}}
 }
@@ -102,8 +111,8 @@ func crashBetween(t *testing.T, flaws lease.Flaws) (effects int, err error) {
 	_, _ = serveAgent(t, left, k.url, w.methods, flawed)
 	eventually(t, "the next agent", func() bool { return k.sessions() == 2 })
 	k.connected(t)
-	_, err = k.step(t, "do", step)
-	return w.count(step), err
+	_, err = k.step(t, "do", again(flaws))
+	return w.total(), err
 }
 
 // crashAfter has it die after the answer.
@@ -123,12 +132,12 @@ func crashAfter(t *testing.T, flaws lease.Flaws) (effects, answer int, err error
 	_, _ = serveAgent(t, left, k.url, w.methods, flawed)
 	eventually(t, "the next agent", func() bool { return k.sessions() == 2 })
 	k.connected(t)
-	answer, err = k.step(t, "do", step)
-	return w.count(step), answer, err
+	answer, err = k.step(t, "do", again(flaws))
+	return w.total(), answer, err
 }
 
 // A step that is asked for again after its agent died is not done again: it is answered as before, or its
-// outcome is unknown. Answers that are in memory alone would be noticed here.
+// outcome is unknown. Answers in memory alone, or another request id for the repeat, would be noticed here.
 func TestStepIsDoneOnceOverACrash(t *testing.T) {
 	if n, err := crashBetween(t, 0); n != 1 || !fault.Is(err, fault.Unknown) {
 		t.Errorf("after a crash between effect and answer: done %d times, %v", n, err)
@@ -136,13 +145,20 @@ func TestStepIsDoneOnceOverACrash(t *testing.T) {
 	if n, answer, err := crashAfter(t, 0); n != 1 || answer != 1 || err != nil {
 		t.Errorf("after a crash behind the answer: done %d times, %d, %v", n, answer, err)
 	}
-	forgets := lease.Of(lease.FlawAnswersInMemory)
-	if n, _ := crashBetween(t, forgets); n != 2 {
-		t.Errorf("an agent that keeps answers in memory did it %d times between effect and answer: this test sees nothing", n)
+	for name, flaws := range map[string]lease.Flaws{"answers in memory": lease.Of(lease.FlawAnswersInMemory), "a fresh request id": lease.Of(lease.FlawFreshRequest)} {
+		if n, _ := crashBetween(t, flaws); n != 2 {
+			t.Errorf("with %s it was done %d times between effect and answer: this test sees nothing", name, n)
+		}
+		if n, _, _ := crashAfter(t, flaws); n != 2 {
+			t.Errorf("with %s it was done %d times: this test sees nothing", name, n)
+		}
 	}
-	if n, _, _ := crashAfter(t, forgets); n != 2 {
-		t.Errorf("an agent that keeps answers in memory did it %d times: this test sees nothing", n)
-	}
+}
+
+// again is how Kahuna asks for the step once more.
+func again(flaws lease.Flaws) string {
+	id, _ := lease.ParseStep(step)
+	return id.Resumed(flaws).Request()
 }
 
 // A step's life with both ends of this release: a repeat waits for what runs, faults are answers too, what is
