@@ -57,6 +57,7 @@ type host struct {
 	hung      bool
 	logs      int
 	snapshots int // sent
+	image     []Entry
 }
 
 type memoryLog struct {
@@ -172,6 +173,17 @@ func (h *host) step(e Event) {
 			h.c.deliver(h, Address{Node: f.To}, m)
 		case ShipSnapshot:
 			h.snapshots++
+			to, at := h.c.nodes[f.To], h.published
+			h.c.at(time.Millisecond, func() {
+				to.image = append([]Entry{}, h.log.entries[:at.Index]...)
+				to.step(SnapshotArrived{From: h.id, Epoch: f.Epoch, End: at})
+			})
+		case Install:
+			later(time.Millisecond, func() Event {
+				h.log.entries = h.image
+				h.log.cut = h.log.End()
+				return Written{f.Token, true}
+			})
 		case Begin:
 			later(time.Millisecond, func() Event { h.log.add(f.Epoch, "epoch begins"); return Grown{h.log.End()} })
 		case Publish:
