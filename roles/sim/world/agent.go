@@ -26,6 +26,7 @@ func (w *World) newAgent(name string, h *host) *agent {
 	h.runs = append(h.runs, &a.process)
 	a.at = w.join(a)
 	a.work.a = a
+	h.onBoot = append(h.onBoot, func() { a.work.live = nil })
 	w.agents = append(w.agents, a)
 	a.image()
 	return a
@@ -58,7 +59,7 @@ func (a *agent) start() {
 	}
 	state := a.kept
 	if a.w.opts.Flaws.Has(lease.FlawForgetVoter) {
-		state = lease.VoterState{Record: state.Record}
+		state = lease.VoterState{}
 	}
 	a.voter = lease.NewVoter(state, a.host.clock(), a.w.opts.Timers.Lease, false, a.w.opts.Flaws)
 	a.work.start()
@@ -88,7 +89,8 @@ func (a *agent) receive(from place, message any) {
 
 // vote answers as a witness. What the answer states is on disk before it leaves, a repeated one too.
 func (a *agent) vote(from place, m lease.Message) {
-	if _, ok := m.(lease.Announce); ok {
+	if m, ok := m.(lease.Announce); ok {
+		a.work.announced(from, m)
 		return
 	}
 	reply, changed := a.voter.Answer(a.host.clock(), m, a.knows(m))
@@ -118,16 +120,15 @@ func (a *agent) vote(from place, m lease.Message) {
 }
 
 // knows tells whether a certificate is of a node that the agent knows: by its record, by the one that
-// comes with the message, or, while it has none, by the keys it was given when it joined.
+// comes with the message, or by its configuration.
 func (a *agent) knows(m lease.Message) func(lease.Certificate) bool {
 	return func(c lease.Certificate) bool {
 		var nodes []lease.Node
 		if a.voter.Record != nil {
 			nodes = append(nodes, a.voter.Record.Nodes...)
-		} else {
-			for _, n := range a.w.nodes {
-				nodes = append(nodes, n.self())
-			}
+		}
+		for _, n := range a.w.nodes { // what it connects to, by its configuration
+			nodes = append(nodes, n.self())
 		}
 		if accept, ok := m.(lease.Accept); ok {
 			nodes = append(nodes, accept.Record.Nodes...)

@@ -33,6 +33,11 @@ func newChaos(w *World) *chaos {
 			}
 		}
 	}
+	for _, k := range rareKinds {
+		if w.rng.IntN(8) == 0 || k.name == "restore" && w.apart {
+			c.kinds = append(c.kinds, k)
+		}
+	}
 	return c
 }
 
@@ -55,7 +60,7 @@ func (c *chaos) next() {
 }
 
 // spans are how long faults last.
-var spans = [][2]time.Duration{{10 * time.Millisecond, 2 * time.Second}, {time.Second, 8 * time.Second}, {5 * time.Second, 15 * time.Second}, {10 * time.Second, 60 * time.Second}}
+var spans = [][2]time.Duration{{10 * time.Millisecond, 2 * time.Second}, {time.Second, 8 * time.Second}, {5 * time.Second, 15 * time.Second}, {10 * time.Second, 60 * time.Second}, {60 * time.Second, 150 * time.Second}}
 
 func (c *chaos) strike() {
 	k := c.kinds[c.w.rng.IntN(len(c.kinds))]
@@ -89,7 +94,7 @@ func (c *chaos) end() {
 		h.disk.mend()
 		h.wake()
 	}
-	for _, n := range c.w.nodes {
+	for _, n := range c.w.nodes[:2] {
 		n.resume()
 		n.start()
 	}
@@ -108,7 +113,7 @@ func (p *process) resume() {
 // voters are the places of nodes and agents, without clients.
 func (w *World) someone() endpoint {
 	if x := w.rng.IntN(4); x < 3 || len(w.agents) == 0 {
-		return w.nodes[w.rng.IntN(len(w.nodes))]
+		return w.nodes[w.rng.IntN(2)]
 	}
 	return w.agents[w.rng.IntN(len(w.agents))]
 }
@@ -211,16 +216,10 @@ var faultKinds = []faultKind{
 		a.image()
 		return func() { w.start(a) }
 	}},
-	{"change witnesses", func(w *World) func() {
-		if p := w.primary(); p != nil {
-			n := 3 + 2*w.rng.IntN(4)
-			all := w.present(len(w.agents))
-			w.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-			w.say("world", "asks %s for %d other witnesses", p.name, min(n, len(all)))
-			p.run(func() { p.step(lease.SetWitnesses{Witnesses: all[:min(n, len(all))]}) })
-		}
-		return nil
-	}},
+	{"change witnesses", func(w *World) func() { otherWitnesses(w); return nil }},
+	{"change witnesses in a split", func(w *World) func() { otherWitnesses(w); return split(w) }},
+	{"restart many witnesses", restartSome},
+	{"part the nodes", partNodes},
 	{"handoff", func(w *World) func() {
 		if p := w.primary(); p != nil {
 			w.say("world", "asks %s to hand over", p.name)
@@ -229,7 +228,7 @@ var faultKinds = []faultKind{
 		return nil
 	}},
 	{"orderly restart", func(w *World) func() {
-		n := w.nodes[w.rng.IntN(len(w.nodes))]
+		n := w.nodes[w.rng.IntN(2)]
 		n.run(func() {
 			w.say(n.name, "is asked to end")
 			n.step(lease.Shutdown{})

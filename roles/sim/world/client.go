@@ -66,7 +66,7 @@ func (c *client) invent() *asked {
 	case x < 6:
 		a.stale = true
 	}
-	a.to = c.w.nodes[c.w.rng.IntN(len(c.w.nodes))]
+	a.to = c.w.nodes[c.w.rng.IntN(2)]
 	return a
 }
 
@@ -99,7 +99,7 @@ func (c *client) again(a *asked) {
 	tries := a.tries
 	c.w.after(c.w.between(50*time.Millisecond, time.Second), func() {
 		if a.reply == nil && a.tries == tries {
-			a.to = c.w.nodes[c.w.rng.IntN(len(c.w.nodes))]
+			a.to = c.w.nodes[c.w.rng.IntN(2)]
 			c.send(a)
 		}
 	})

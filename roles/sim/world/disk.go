@@ -6,6 +6,7 @@ import "time"
 const (
 	logFile = iota
 	stateFile
+	workFile
 	files
 )
 

@@ -129,12 +129,16 @@ func (n *node) install(e lease.Install) {
 		n.log.cut, n.log.base, n.log.head, n.log.recs = taken.end, taken.state.clone(), taken.state.clone(), nil
 		n.log.synced, n.log.last = taken.end.Index, taken.last
 		if n.w.opts.Flaws.Has(lease.FlawSnapshotOverVoter) {
-			n.durable.Voter = taken.voter.Voter
+			n.durable = taken.voter // the file of the voter was in it
 		}
 	}, done: n.finished(func(done bool) {
 		if done && taken != nil {
 			n.w.say(n.name, "installed a snapshot of %d", taken.end.Index)
 			n.published, n.shown = taken.end, n.log.base.clone()
+			if n.w.opts.Flaws.Has(lease.FlawSnapshotOverVoter) {
+				n.stopDead("starts anew with what came")
+				return
+			}
 		}
 		n.taken = nil
 		n.step(lease.Written{Token: e.Token, OK: done && taken != nil})

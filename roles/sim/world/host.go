@@ -20,6 +20,7 @@ type host struct {
 	stops  bool          // the clock stands still in sleep
 	disk   *disk
 	runs   []*process
+	onBoot []func()
 }
 
 func (w *World) newHost(name string) *host {
@@ -34,6 +35,9 @@ func (w *World) newHost(name string) *host {
 func (h *host) boot() {
 	h.boots++
 	h.booted, h.slept, h.asleep = h.w.now, 0, false
+	for _, booted := range h.onBoot {
+		booted()
+	}
 	h.base = time.Duration(h.w.rng.Int64N(int64(40 * time.Second)))
 	if h.boots == 1 {
 		h.base = time.Duration(h.w.rng.Int64N(int64(1000 * time.Hour)))

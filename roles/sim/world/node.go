@@ -27,9 +27,11 @@ type node struct {
 	serving   bool
 	epoch     lease.Epoch
 	draining  bool
+	off       bool // says a person: nobody starts it
 	apart     bool // a node of a restore, no part of the pair
 	commit    committer
-	sinks     []func(lease.Position) // told of each publication
+	ops       *operations // of the epoch it serves in
+	lossy     bool        // was promoted, and that is not in the journal yet
 }
 
 // snapshot carries the published state to a node that is too far behind.
@@ -90,7 +92,7 @@ func (n *node) self() lease.Node {
 
 // start runs the program.
 func (n *node) start() {
-	if n.up {
+	if n.up || n.off || n.durable.Node == "" {
 		return
 	}
 	n.begin()
@@ -98,7 +100,7 @@ func (n *node) start() {
 	n.serving, n.draining, n.epoch = false, false, lease.Epoch{}
 	n.tickAt = 0
 	n.published, n.shown = n.log.cut, n.log.base.clone()
-	n.taken, n.sinks = nil, nil
+	n.taken, n.ops = nil, nil
 	n.commit = committer{n: n}
 	n.replica = lease.New(lease.Config{
 		Self: n.self(), Peers: n.peers, Log: n.log, Timers: n.w.opts.Timers, Boot: n.host.bootID(),
@@ -122,7 +124,7 @@ func (n *node) kill(why string) {
 }
 
 func (n *node) halt() {
-	n.serving = false
+	n.serving, n.ops = false, nil
 	n.commit.halt()
 }
 

@@ -97,7 +97,8 @@ func (s *script) promote(args []string) error {
 func (w *World) promote(n *node, set []lease.Witness) {
 	end := n.log.End().Index
 	w.say("world", "a person promotes %s, losing what comes after %d", n.name, end)
-	w.truth.forget(end)
+	w.truth.forget(n.log)
+	n.lossy = true
 	n.run(func() { n.step(lease.Promote{LoseAfter: end, Witnesses: set}) })
 }
 

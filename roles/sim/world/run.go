@@ -29,13 +29,14 @@ func Random(seed uint64, length time.Duration, flaws lease.Flaws, out io.Writer)
 	w.opts.Witnesses = 3 + 2*w.rng.IntN(4)
 	w.opts.Agents = w.opts.Witnesses + w.rng.IntN(3)
 	w.opts.Clients = 2 + w.rng.IntN(3)
+	w.apart = w.rng.IntN(8) == 0
 	w.build()
 	c := newChaos(w)
 	if w.violation == nil {
 		w.live(c, length)
 	}
 	o := Outcome{Seed: seed, Length: w.now, Violation: w.violation, Sum: w.trace.sum, Messages: w.messages, Records: len(w.truth.published), Faults: c.struck}
-	for _, n := range w.nodes {
+	for _, n := range w.nodes[:2] {
 		o.Epochs = max(o.Epochs, n.durable.Voter.Promised.Epoch.Counter)
 	}
 	return o
@@ -46,6 +47,8 @@ func (w *World) live(c *chaos, length time.Duration) {
 		cl.live()
 	}
 	w.care()
+	w.service.served = w.now
+	w.service.watch()
 	c.begin()
 	w.runUntil(w.now + length)
 	c.end()
@@ -63,12 +66,13 @@ func (w *World) settle() {
 	for _, c := range w.clients {
 		c.asleep = true
 	}
+	w.resting = true
 	if !w.runWhile(began+settling, func() bool { return !w.together() || w.clientsWait() || !w.workDone() }) {
 		w.broken("after faults stop, all comes together within a minute", "%s", w.missing())
 		return
 	}
 	w.runUntil(w.now + 2*time.Second)
-	for _, n := range w.nodes {
+	for _, n := range w.nodes[:2] {
 		if !n.shown.equal(w.nodes[0].shown) {
 			w.broken("replicas converge", "%s shows other objects than %s", n.name, w.nodes[0].name)
 		}
@@ -96,6 +100,9 @@ func (w *World) missing() string {
 			continue
 		}
 		s := n.replica.Status(n.host.clock())
+		if n.ops != nil {
+			text += "left to do: " + n.ops.left() + "; "
+		}
 		text += fmt.Sprintf("%s is %s %s, published %d of %d, right %v, record %s, pending %d, missing %q; ", n.name, s.Role, s.Phase, s.Published.Index, s.End.Index, s.Right, s.Record, len(s.Pending), s.Missing)
 	}
 	return text
@@ -135,4 +142,7 @@ func (w *World) replaceWitnesses(p *node) {
 	}
 }
 
-func (w *World) workDone() bool { return true }
+func (w *World) workDone() bool {
+	p := w.primary()
+	return p != nil && p.ops != nil && p.ops.left() == ""
+}

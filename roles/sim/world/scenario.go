@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -121,7 +122,7 @@ func (s Scenario) Run(flaws lease.Flaws, out io.Writer) (*Violation, string, err
 		w.set = s.Set
 	}
 	w.opts.Clients = 1
-	w.script = &script{w: w}
+	w.script = &script{w: w, slowest: 100 * time.Millisecond}
 	w.build()
 	w.trace.out, w.trace.quiet, w.trace.zero = &log, false, w.now
 	if out != nil {

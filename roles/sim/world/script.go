@@ -17,6 +17,10 @@ type script struct {
 	rules  []rule
 	held   []packet
 	client *client
+
+	slowest time.Duration // a step takes at most
+	undo    bool          // operations of another epoch are undone, not gone on with
+	wanted  []string      // "add ADDRESS AGENT" or "remove ADDRESS"
 }
 
 // rule is what happens to messages of a kind on a way.

@@ -59,7 +59,7 @@ type messageKind uint8
 
 var messageNames = []string{"other", "prevote", "prevote-reply", "promise", "promise-reply", "accept", "accept-reply",
 	"renew", "renew-reply", "hello", "entries", "entries-reply", "fetch", "leave", "give-up", "announce", "snapshot",
-	"request", "reply", "step", "answer", "state", "inventory"}
+	"request", "reply", "step", "stepped", "desired", "obeyed", "here", "applied", "settled"}
 
 func (k messageKind) String() string { return messageNames[k] }
 
@@ -101,6 +101,20 @@ func kindOf(message any) messageKind {
 		return 17
 	case reply:
 		return 18
+	case step:
+		return 19
+	case stepped:
+		return 20
+	case desired:
+		return 21
+	case obeyed:
+		return 22
+	case here:
+		return 23
+	case applied:
+		return 24
+	case settled:
+		return 25
 	}
 	return 0
 }

@@ -30,6 +30,9 @@ type truth struct {
 	acked     uint64      // the highest index a client was told of
 	lossy     bool        // a person accepted a loss; what was published past kept may be gone
 	requests  map[string]uint64
+	obeyed    map[string]lease.Epoch // by agents, by identity
+	admitted  map[string]bool        // identities that a published record names
+	effects   map[string]int         // of steps, by what must happen once
 }
 
 type published struct {
@@ -68,6 +71,11 @@ func (t *truth) shows(who string, r *journal.Record) {
 		}
 		t.requests[id] = r.Index
 	}
+	for _, c := range r.Changes {
+		if strings.HasPrefix(string(c.ID), "agent/") {
+			t.admitted[string(c.After)] = true
+		}
+	}
 	t.published = append(t.published, published{r.Hash, r.Time, who})
 }
 
@@ -91,9 +99,16 @@ func (t *truth) acting(n *node) {
 	}
 }
 
-// forget lets go of what a person accepted to lose.
-func (t *truth) forget(kept uint64) {
+// forget lets go of what a person accepted to lose: all that a log does not have.
+func (t *truth) forget(log *chain) {
 	t.lossy = true
+	t.effects = map[string]int{} // what was done may be asked for again: that it was done is lost
+	kept := min(t.end(), log.End().Index)
+	for ; kept > log.cut.Index; kept-- {
+		if r, ok := log.get(kept); !ok || r.pos.Hash == t.published[kept-1].hash {
+			break
+		}
+	}
 	if kept < t.end() {
 		for id, index := range t.requests {
 			if index > kept {
@@ -103,4 +118,9 @@ func (t *truth) forget(kept uint64) {
 		t.published = t.published[:kept]
 	}
 	t.acked = min(t.acked, kept)
+	for _, c := range t.w.clients {
+		if c.busy != nil {
+			c.busy.floor = min(c.busy.floor, kept)
+		}
+	}
 }

@@ -37,13 +37,15 @@ type World struct {
 	agents    []*agent
 	clients   []*client
 	truth     truth
+	service   service
+	promoted  bool    // a person did, once
 	script    *script // nil in random runs
 	violation *Violation
 	messages  int
 	second    time.Duration // the present one, for counting messages
 	inSecond  int
-	loseAll   bool // crashes keep no write that was under way
-	ops       operations
+	loseAll   bool     // crashes keep no write that was under way
+	resting   bool     // nobody wants anything new
 	set       []string // names of the first witnesses, when not the first few agents
 	apart     bool     // there is a third node, for restores
 }
@@ -57,7 +59,8 @@ func newWorld(o Options) *World {
 	}
 	w := &World{opts: o, rng: rand.New(rand.NewPCG(o.Seed, 0x6b6f7761))}
 	w.trace.out = o.Out
-	w.truth = truth{w: w, requests: map[string]uint64{}}
+	w.service.w = w
+	w.truth = truth{w: w, requests: map[string]uint64{}, obeyed: map[string]lease.Epoch{}, admitted: map[string]bool{}, effects: map[string]int{}}
 	return w
 }
 
