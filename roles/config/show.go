@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"kowabunga/core/fault"
+	"kowabunga/store/durable"
 )
 
 // Value is one effective setting after Load.
@@ -49,30 +48,18 @@ func (s *Set) Print(w io.Writer) error {
 // WriteFile creates a commented configuration file. Keys in values are written with their value (texts
 // as a person would write them), all others appear as comments with their defaults. The values are checked
 // like those of a file, so what is written can be read back. An existing file is never replaced (fault Conflict). The file is created
-// with mode 0640 and synced; the caller owns the folder.
+// with mode 0640, whole or not at all, also over a power failure; the caller owns the folder.
 func (s *Set) WriteFile(path string, values map[string]string) error {
 	const op = "write the configuration"
 	text, err := s.render(values)
 	if err != nil {
 		return fault.Wrap(err, fault.Invalid, op)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	err = durable.New(path, text, 0o640)
 	if errors.Is(err, fs.ErrExist) {
 		return &fault.Error{Code: fault.Conflict, Op: op, Message: path + " exists already and is left as it is"}
 	}
-	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, op)
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = syncFolder(filepath.Dir(path))
-	}
-	if err != nil {
-		_ = os.Remove(path)
-		return fault.Wrap(err, fault.Unavailable, op)
-	}
-	return nil
+	return fault.Wrap(err, fault.Unavailable, op)
 }
 
 func (s *Set) render(values map[string]string) ([]byte, error) {
@@ -215,12 +202,4 @@ func (k *Key) unit(n int64) string {
 		return formatDuration(time.Duration(n))
 	}
 	return fmt.Sprint(n)
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -17,6 +17,13 @@ import (
 	"kowabunga/roles/kahuna/identity"
 	"kowabunga/store"
 	"kowabunga/store/durable"
+	"kowabunga/store/failpoint"
+)
+
+var (
+	initSecrets = failpoint.Register("kahuna.init.before-secrets")
+	initStore   = failpoint.Register("kahuna.init.before-store")
+	initConfig  = failpoint.Register("kahuna.init.before-config")
 )
 
 // tables is everything a Kahuna keeps.
@@ -40,7 +47,7 @@ func initialise(ctx context.Context, c *Config, s *config.Set, values map[string
 		return err
 	}
 	for _, dir := range []string{c.Dir, c.secrets()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := durable.MkdirAll(dir, 0o700); err != nil {
 			return fault.Wrap(err, fault.Unavailable, op)
 		}
 	}
@@ -48,6 +55,9 @@ func initialise(ctx context.Context, c *Config, s *config.Set, values map[string
 		if err := enlist(ctx, c); err != nil {
 			return err
 		}
+	}
+	if err := initSecrets.Hit(); err != nil {
+		return err
 	}
 	for path, draw := range map[string]func() string{
 		c.masterKey():  func() string { return identity.NewMasterKey().Reveal() },
@@ -62,8 +72,14 @@ func initialise(ctx context.Context, c *Config, s *config.Set, values map[string
 	if err != nil {
 		return err
 	}
+	if err := initStore.Hit(); err != nil {
+		return err
+	}
 	if err := store.Create(store.Options{Dir: c.data(), Tables: tables(), SealKey: key}); err != nil && !fault.Is(err, fault.Conflict) {
 		return fault.Wrap(err, fault.Unavailable, op)
+	}
+	if err := initConfig.Hit(); err != nil {
+		return err
 	}
 	return s.WriteFile(c.file(), values)
 }
@@ -79,7 +95,7 @@ func onlyOurs(dir string) error {
 	}
 	for _, e := range entries {
 		switch e.Name() {
-		case "secrets", "data", "tls", "scratch", "kahuna.sock", "lost+found":
+		case "secrets", "data", "tls", "scratch", "kahuna.sock", "kahuna.yaml" + durable.AsideExt, "lost+found":
 		default:
 			return &fault.Error{Code: fault.Conflict, Op: "initialise", Message: dir + " is not empty: it holds " + e.Name() + "; name an empty or new directory"}
 		}

@@ -40,6 +40,9 @@ func (r *running) standby(dir string) *running {
 	})
 }
 
+// patienceOfPairs bounds waits for what takes leases and snapshots. Nothing waits for its end.
+const patienceOfPairs = 30 * time.Second
+
 // within waits longer than until, for what takes leases to end.
 func (r *running) within(what string, limit time.Duration, is func() bool) {
 	r.t.Helper()
@@ -87,7 +90,7 @@ func TestStandbyFollowsAndTakesOver(t *testing.T) {
 	a := primary(t, t.TempDir())
 	a.made("/region", `{"name":"before","domain":"before.example"}`)
 	b := a.standby(t.TempDir())
-	a.within("the standby is in sync", 20*time.Second, a.inSync)
+	a.within("the standby is in sync", patienceOfPairs, a.inSync)
 	b.key = a.key
 	a.made("/region", `{"name":"during","domain":"during.example"}`)
 	b.made("/region", `{"name":"proxied","domain":"proxied.example"}`)
@@ -114,17 +117,17 @@ func TestStandbyFollowsAndTakesOver(t *testing.T) {
 	if err := a.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
 		t.Fatal(err)
 	}
-	b.within("the standby acts", 5*time.Second, func() bool { return b.s.acts() })
+	b.within("the standby acts", patienceOfPairs, func() bool { return b.s.acts() })
 	a.made("/region", `{"name":"through","domain":"through.example"}`)
 	b.made("/region", `{"name":"after","domain":"after.example"}`)
-	b.within("the old primary is in sync", 20*time.Second, b.inSync)
+	b.within("the old primary is in sync", patienceOfPairs, b.inSync)
 	b.made("/region", `{"name":"last","domain":"last.example"}`)
-	a.within("the old primary shows all", 5*time.Second, func() bool { return a.names() == b.names() && a.s.store.Tip() == b.s.store.Tip() })
+	a.within("the old primary shows all", patienceOfPairs, func() bool { return a.names() == b.names() && a.s.store.Tip() == b.s.store.Tip() })
 	same(t, a, b)
 	if err := b.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
 		t.Fatal(err)
 	}
-	a.within("the first acts again", 5*time.Second, func() bool { return a.s.acts() })
+	a.within("the first acts again", patienceOfPairs, func() bool { return a.s.acts() })
 	b.made("/region", `{"name":"back","domain":"back.example"}`)
 }
 
@@ -133,17 +136,17 @@ func TestNodesStopAndStart(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
 	a := primary(t, dirs[0])
 	b := a.standby(dirs[1])
-	a.within("the standby is in sync", 20*time.Second, a.inSync)
+	a.within("the standby is in sync", patienceOfPairs, a.inSync)
 	b.key = a.key
 	a.made("/region", `{"name":"one","domain":"one.example"}`)
 	a.stop()
-	b.within("the standby acts", 5*time.Second, func() bool { return b.s.acts() })
+	b.within("the standby acts", patienceOfPairs, func() bool { return b.s.acts() })
 	b.made("/region", `{"name":"two","domain":"two.example"}`)
 	first := a.s.cfg.Listen
 	a = start(t, dirs[0], func(c *Config) { c.Listen = first })
-	b.within("the old primary is in sync again", 20*time.Second, b.inSync)
+	b.within("the old primary is in sync again", patienceOfPairs, b.inSync)
 	b.stop()
-	a.within("the first acts", 5*time.Second, func() bool { return a.s.acts() })
+	a.within("the first acts", patienceOfPairs, func() bool { return a.s.acts() })
 	a.made("/region", `{"name":"three","domain":"three.example"}`)
 	if a.names() != "one two three" && len(strings.Fields(a.names())) != 3 {
 		t.Errorf("there is %q", a.names())
@@ -162,25 +165,24 @@ func TestStandbyBeginsWithSnapshot(t *testing.T) {
 	for i := range 40 {
 		a.made("/region", `{"name":"r%d","domain":"r%[1]d.example"}`, i)
 	}
-	a.within("the journal is cut", 5*time.Second, func() bool { return a.s.store.Status().Cut.Index > 10 })
+	a.within("the journal is cut", patienceOfPairs, func() bool { return a.s.store.Status().Cut.Index > 10 })
 	dir := t.TempDir()
 	b := a.standby(dir)
-	defer func() { t.Log(b.logs.String()) }()
-	a.within("the standby is in sync", 20*time.Second, a.inSync)
+	a.within("the standby is in sync", patienceOfPairs, a.inSync)
 	listen := b.s.cfg.Listen
 	b.stop()
 	for i := range 40 {
 		a.made("/region", `{"name":"s%d","domain":"s%[1]d.example"}`, i)
 	}
 	b = start(t, dir, func(c *Config) { c.Listen = listen })
-	a.within("the standby is in sync again", 60*time.Second, a.inSync)
-	b.within("the standby shows all", 5*time.Second, func() bool { return a.s.store.Tip() == b.s.store.Tip() })
+	a.within("the standby is in sync again", patienceOfPairs, a.inSync)
+	b.within("the standby shows all", patienceOfPairs, func() bool { return a.s.store.Tip() == b.s.store.Tip() })
 	same(t, a, b)
 	b.key = a.key
 	if err := a.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
 		t.Fatal(err)
 	}
-	b.within("the standby acts", 5*time.Second, func() bool { return b.s.acts() })
+	b.within("the standby acts", patienceOfPairs, func() bool { return b.s.acts() })
 	b.made("/region", `{"name":"last","domain":"last.example"}`)
 	if n := len(strings.Fields(b.names())); n != 81 {
 		t.Errorf("there are %d regions", n)

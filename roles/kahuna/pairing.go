@@ -18,6 +18,12 @@ import (
 	"kowabunga/roles/kahuna/pair"
 	"kowabunga/store"
 	"kowabunga/store/durable"
+	"kowabunga/store/failpoint"
+)
+
+var (
+	joinState = failpoint.Register("kahuna.join.before-state")
+	joinKey   = failpoint.Register("kahuna.join.before-key")
 )
 
 // pairing is this Kahuna as a node of a pair. One that is alone is the sole node of one.
@@ -58,10 +64,16 @@ func (s *Server) join(o store.Options) error {
 		s.log.Error("what this Kahuna promised is lost or damaged; it commands nobody, so that there are not two that do. Make it the standby of the other one (--standby-of), or, if that is off for good, promote it: kowabunga kahuna promote",
 			"file", filepath.Join(s.cfg.data(), "voter.json"))
 	}
+	if err := joinState.Hit(); err != nil {
+		return err
+	}
 	if how != pair.Kept {
 		if err := pair.SaveState(s.cfg.data(), state); err != nil {
 			return fault.Wrap(err, fault.Unavailable, "write what this node promises")
 		}
+	}
+	if err := joinKey.Hit(); err != nil {
+		return err
 	}
 	if !missed {
 		if err := durable.Write(s.cfg.nodeKey(), []byte(text+"\n"), 0o600); err != nil {

@@ -41,7 +41,10 @@ type reign struct {
 	commands atomic.Bool    // begun, and not retired
 	calls    sync.WaitGroup // of agents, that nobody waits for any more
 	work     sync.WaitGroup
-	stop     context.CancelFunc // of the work; nil before begin
+
+	mu   sync.Mutex
+	stop context.CancelFunc // of the work; nil before begin
+	over bool               // retired
 }
 
 // assemble makes a reign that only shows.
@@ -77,6 +80,11 @@ func (s *Server) assemble() (*reign, error) {
 
 // begin starts the work in the background that only the Kahuna that commands does.
 func (r *reign) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
 	work, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	for _, run := range []func(context.Context) error{r.engine.Run, r.keeper.Run, r.accounts.Run, r.outbox.Run, r.s.backups.Run, r.sweep, r.chooseWitnesses} {
@@ -87,10 +95,13 @@ func (r *reign) begin() {
 // retire sends waiting callers away with the id of their operation, and ends event streams and the work
 // in the background. wait tells when that has ended.
 func (r *reign) retire() {
+	r.mu.Lock()
+	r.over = true
 	r.commands.Store(false)
 	if r.stop != nil {
 		r.stop()
 	}
+	r.mu.Unlock()
 	r.api.Close()
 }
 

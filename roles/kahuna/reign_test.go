@@ -45,6 +45,7 @@ func TestCommandIsGivenUpAndTakenAgain(t *testing.T) {
 	if status := r.ask("POST", "/api/v1/region", `{"name":"later","domain":"l.example"}`, nil); status != 201 {
 		t.Errorf("a write after command was taken again: %d", status)
 	}
+	r.until("the agent obeys again", func() bool { return r.s.fleet.Live().Online(string(agentID)) })
 	if err := state(); err != nil {
 		t.Errorf("a command after command was taken again: %v", err)
 	}

@@ -104,7 +104,9 @@ func (s *Server) Noted(n lease.Note) { s.notes.add(n) }
 func (s *Server) permit(r *reign, e lease.Epoch) bool {
 	s.turn.mu.Lock()
 	defer s.turn.mu.Unlock()
-	if !s.turn.is(e) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || !s.turn.is(e) {
 		return false
 	}
 	r.commands.Store(true)

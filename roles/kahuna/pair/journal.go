@@ -12,12 +12,13 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
 	"kowabunga/store"
+	"kowabunga/store/durable"
 	"kowabunga/store/journal"
 )
 
-// forkDir is the folder, below the data directory, of what was cut off a journal because the primary's
+// ForkDir is the folder, below the data directory, of what was cut off a journal because the primary's
 // did not have it.
-const forkDir = "forks"
+const ForkDir = "forks"
 
 // Ledger is the journal of the present store as a driver uses it. Options are those the store was opened
 // with; Held is set.
@@ -102,13 +103,20 @@ func (l *Ledger) Append(ctx context.Context, entries []lease.Entry) error {
 
 // CutTail implements Journal.
 func (l *Ledger) CutTail(ctx context.Context, to lease.Position) error {
-	s := l.store.Present()
-	dir := filepath.Join(l.options.Dir, forkDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "keep a fork of the journal")
+	path, err := l.forkFile(to.Index)
+	if err != nil {
+		return err
 	}
-	name := fmt.Sprintf("%s-after-%d.fork", time.Now().UTC().Format("20060102T150405.000Z"), to.Index)
-	return s.Cut(ctx, store.Position{Index: to.Index, Hash: to.Hash}, filepath.Join(dir, name))
+	return l.store.Present().Cut(ctx, store.Position{Index: to.Index, Hash: to.Hash}, path)
+}
+
+// forkFile is where the records after an index are kept.
+func (l *Ledger) forkFile(after uint64) (string, error) {
+	dir := filepath.Join(l.options.Dir, ForkDir)
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return "", fault.Wrap(err, fault.Unavailable, "keep a fork of the journal")
+	}
+	return filepath.Join(dir, fmt.Sprintf("%s-after-%d.fork", time.Now().UTC().Format("20060102T150405.000Z"), after)), nil
 }
 
 // Probe implements Journal.
@@ -120,14 +128,24 @@ func (l *Ledger) Snapshot(ctx context.Context, w io.Writer) (lease.Position, err
 	return position(at), err
 }
 
-// Install implements Journal. The old store is closed; where the snapshot cannot be put in its place, it is
-// opened again.
+// Install implements Journal. What the snapshot may not have is kept as a fork first. The old store is then
+// closed; where the snapshot cannot be put in its place, it is opened again.
 func (l *Ledger) Install(ctx context.Context, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	head, err := store.ReadSnapshot(ctx, f, l.options.SealKey)
+	if err != nil {
+		return err
+	}
+	if err := l.keep(ctx, head.Position); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
 	if err := l.store.Present().Close(); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "close the store that a snapshot replaces")
 	}
@@ -142,4 +160,22 @@ func (l *Ledger) Install(ctx context.Context, path string) error {
 	l.replaced = make(chan struct{})
 	l.mu.Unlock()
 	return failed
+}
+
+// keep saves what a snapshot of a position may lack: all records when this journal parts from the
+// snapshot's, else those that were never published.
+func (l *Ledger) keep(ctx context.Context, snapshot store.Position) error {
+	s := l.store.Present()
+	after, end := s.Tip(), s.End()
+	if hash, _, there := s.Mark(snapshot.Index); end.Index > snapshot.Index || there && hash != snapshot.Hash {
+		after = s.CutAt()
+	}
+	if after.Index >= end.Index {
+		return nil
+	}
+	path, err := l.forkFile(after.Index)
+	if err != nil {
+		return err
+	}
+	return s.Fork(ctx, after, path)
 }
