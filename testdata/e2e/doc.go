@@ -4,6 +4,7 @@
 //	cloud      a cloud built through the SDK, one machine's life from creation to deletion
 //	sandbox    the sandbox: made, made again, killed, resumed, destroyed without a trace
 //	crash      Kahuna and Kaktus killed at every point where something was just done or about to be
+//	pair       two Kahunas and their agents, with everything that happens to machines and cables
 //	soak       the same with guests that boot
 //
 // The tests carry the build tags lab, failpoint and soak.

@@ -1,0 +1,88 @@
+//go:build lab
+
+package e2e
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// trusting is a client that trusts a CA alone and does not wait for long.
+func trusting(pem string) (*http.Client, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(pem)) {
+		return nil, errors.New("no certificate yet")
+	}
+	return &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}, nil
+}
+
+// pause stops the process where it stands, resume lets it go on.
+func (n *node) pause()  { _ = n.proc.cmd.Process.Signal(syscall.SIGSTOP) }
+func (n *node) resume() { _ = n.proc.cmd.Process.Signal(syscall.SIGCONT) }
+
+// unplug takes the node's only cable, plug puts it back.
+func (n *node) unplug() { n.p.do("ip", "link", "set", n.p.cable(n.name), "down") }
+func (n *node) plug()   { n.p.do("ip", "link", "set", n.p.cable(n.name), "up") }
+
+// deafen loses whatever comes from some addresses on its way into a namespace; hear undoes that.
+func (p *pair) deafen(ns string, from ...string) {
+	p.t.Helper()
+	rules := "add table ip cut\nadd chain ip cut input { type filter hook input priority 0; }\n"
+	for _, address := range from {
+		rules += "add rule ip cut input ip saddr " + address + " drop\n"
+	}
+	p.do(append(in(p.inside(ns)), "nft", rules)...)
+}
+
+func (p *pair) hear(ns string) {
+	p.t.Helper()
+	p.do(append(in(p.inside(ns)), "nft", "delete table ip cut")...)
+}
+
+// freeze makes whatever writes to the node's disk wait until thaw.
+func (n *node) freeze() {
+	n.p.t.Helper()
+	n.p.do("fsfreeze", "-f", n.disk)
+	n.frozen = true
+}
+
+func (n *node) thaw() {
+	if n.frozen {
+		_ = exec.Command("fsfreeze", "-u", n.disk).Run()
+		n.frozen = false
+	}
+}
+
+// fill leaves no room on the node's disk, clear makes some.
+func (n *node) fill() {
+	n.p.t.Helper()
+	f, err := os.OpenFile(filepath.Join(n.disk, "ballast"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		n.p.t.Fatal(err)
+	}
+	defer f.Close()
+	size := int64(0)
+	for step := int64(64 << 20); step >= 4096; {
+		if err := unix.Fallocate(int(f.Fd()), 0, size, step); err != nil {
+			step /= 2
+			continue
+		}
+		size += step
+	}
+}
+
+func (n *node) clear() {
+	n.p.t.Helper()
+	if err := os.Remove(filepath.Join(n.disk, "ballast")); err != nil {
+		n.p.t.Fatal(err)
+	}
+}

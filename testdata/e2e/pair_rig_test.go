@@ -1,0 +1,334 @@
+//go:build lab
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"kowabunga/core/nodes"
+	"kowabunga/roles/cli/client"
+	"kowabunga/roles/kahuna"
+)
+
+// network is what the pair and its agents talk over: addresses for benchmarks (RFC 2544).
+const network = "198.18.74."
+
+// pair is two Kahunas on machines of their own, as far as one machine can pretend that: a network namespace,
+// a disk and a boot for each, one cable to a switch; and agents that know both. Tests stand at the switch.
+type pair struct {
+	t      testing.TB
+	dir    string
+	pid    int
+	nodes  [2]*node
+	hosts  []*host
+	region string
+	obeyed string // file in which agents write down what they obey
+	ca     string // PEM
+	key    string
+}
+
+// node is one of the two.
+type node struct {
+	p          *pair
+	name       string
+	address    string
+	url        string
+	disk       string // mount point
+	dir        string
+	frozen     bool
+	proc       *process
+	standbyOf  string
+	http       *http.Client
+	cutsFrom   map[string]bool
+	namespaced string
+}
+
+var pairs atomic.Int32
+
+func newPair(t testing.TB) *pair {
+	t.Helper()
+	for _, tool := range []string{"ip", "nft", "unshare", "fsfreeze", "mkfs.ext4"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%v\n(everything this needs: apt-get install --no-install-recommends iproute2 nftables util-linux e2fsprogs)", err)
+		}
+	}
+	sweep(t)
+	sweepPairs(t)
+	dir, err := os.MkdirTemp("", fmt.Sprintf("kbe2e-%d-", os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{t: t, dir: dir, pid: os.Getpid(), obeyed: filepath.Join(dir, "obeyed")}
+	t.Cleanup(p.remove)
+	p.do("ip", "link", "add", p.bridge(), "type", "bridge")
+	p.do("ip", "addr", "add", network+"1/24", "dev", p.bridge())
+	p.do("ip", "link", "set", p.bridge(), "up")
+	p.connect("g", network+"20")
+	for i, name := range []string{"a", "b"} {
+		n := &node{p: p, name: name, address: network + fmt.Sprint(11+i), disk: filepath.Join(dir, name)}
+		n.url, n.dir, n.namespaced = "https://"+n.address+":8443", filepath.Join(n.disk, "kahuna"), p.connect(name, n.address)
+		n.makeDisk()
+		p.nodes[i] = n
+	}
+	p.begin()
+	return p
+}
+
+func (p *pair) bridge() string          { return fmt.Sprintf("kbe%d.p", p.pid) }
+func (p *pair) cable(ns string) string  { return fmt.Sprintf("kbv%d%s", p.pid, ns) }
+func (p *pair) inside(ns string) string { return fmt.Sprintf("kbp%d%s", p.pid, ns) }
+
+func (p *pair) do(args ...string) string {
+	p.t.Helper()
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		p.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// connect makes a namespace at the switch.
+func (p *pair) connect(name, address string) string {
+	p.t.Helper()
+	ns := p.inside(name)
+	p.do("ip", "netns", "add", ns)
+	p.do("ip", "link", "add", p.cable(name), "type", "veth", "peer", "name", "cable", "netns", ns)
+	p.do("ip", "link", "set", p.cable(name), "master", p.bridge(), "up")
+	p.do("ip", "-n", ns, "addr", "add", address+"/24", "dev", "cable")
+	p.do("ip", "-n", ns, "link", "set", "lo", "up")
+	p.do("ip", "-n", ns, "link", "set", "cable", "up")
+	return ns
+}
+
+// boot is how to start a program as if on a machine of its own: in a namespace, with the id of another boot.
+func (p *pair) boot(ns, name string) []string {
+	p.t.Helper()
+	file := filepath.Join(p.dir, "boot-"+name)
+	if _, err := os.Stat(file); err != nil {
+		id := fmt.Sprintf("%08x-0000-4000-8000-%012x\n", p.pid, time.Now().UnixNano()&0xffffffffffff)
+		if err := os.WriteFile(file, []byte(id), 0o644); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return append(in(p.inside(ns)), "unshare", "-m", "sh", "-c", `mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"`, file)
+}
+
+// diskSize is that of a Kahuna's disk: room for a store, and quickly filled.
+const diskSize = 384 << 20
+
+func (n *node) makeDisk() {
+	n.p.t.Helper()
+	image := n.disk + ".img"
+	f, err := os.Create(image)
+	if err == nil {
+		err = f.Truncate(diskSize)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err == nil {
+		err = os.Mkdir(n.disk, 0o755)
+	}
+	if err != nil {
+		n.p.t.Fatal(err)
+	}
+	n.p.do("mkfs.ext4", "-q", "-m", "0", image)
+	n.p.do("mount", "-o", "loop", image, n.disk)
+}
+
+// remove takes everything down, frozen disks and stopped processes too.
+func (p *pair) remove() {
+	for _, n := range p.nodes {
+		if n == nil {
+			continue
+		}
+		n.thaw()
+		if n.proc != nil {
+			n.proc.kill()
+		}
+		if p.t.Failed() {
+			text, _ := os.ReadFile(n.log())
+			p.t.Logf("%s:\n%s", n.log(), text[max(0, len(text)-24<<10):])
+		}
+	}
+	for _, h := range p.hosts {
+		h.kill()
+	}
+	for _, n := range p.nodes {
+		if n != nil {
+			_ = exec.Command("umount", n.disk).Run()
+		}
+	}
+	for _, name := range []string{"a", "b", "g"} {
+		_ = exec.Command("ip", "netns", "del", p.inside(name)).Run()
+	}
+	_ = exec.Command("ip", "link", "del", p.bridge()).Run()
+	os.RemoveAll(p.dir)
+}
+
+// sweepPairs removes the namespaces and disks of test binaries that were killed.
+func sweepPairs(t testing.TB) {
+	for _, file := range glob(t, "/run/netns", "kbp*") {
+		name := filepath.Base(file)
+		var pid int
+		if _, err := fmt.Sscanf(name, "kbp%d", &pid); err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
+			_ = exec.Command("ip", "netns", "del", name).Run()
+		}
+	}
+	mounts, err := os.ReadFile("/proc/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\S+ (\S*/kbe2e-(\d+)-\S+) `).FindAllSubmatch(mounts, -1) {
+		var pid int
+		if _, err := fmt.Sscan(string(m[2]), &pid); err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
+			_ = exec.Command("fsfreeze", "-u", string(m[1])).Run()
+			_ = exec.Command("umount", string(m[1])).Run()
+		}
+	}
+}
+
+func (n *node) log() string { return filepath.Join(n.p.dir, n.name+".log") }
+
+// begin makes the first Kahuna and what the agents need, and starts the second one as its standby.
+func (p *pair) begin() {
+	t, a, b := p.t, p.nodes[0], p.nodes[1]
+	t.Helper()
+	must(t, "kahuna", "init", "--dir", a.dir, "--listen", a.address+":8443", "--url", a.url)
+	key, err := os.ReadFile(filepath.Join(a.dir, "secrets", "master-key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.key = strings.TrimSpace(string(key))
+	a.start()
+	eventually(t, "the first Kahuna serves", a.answers)
+	pem, err := os.ReadFile(filepath.Join(a.dir, "tls", "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ca = string(pem)
+	if err := os.WriteFile(filepath.Join(p.dir, "ca.pem"), pem, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.start("--listen", b.address+":8443", "--url", b.url, "--standby-of", a.url, "--pair-key-file", filepath.Join(a.dir, "secrets", "pair-key"))
+	eventually(t, "the second one is in sync", func() error { return p.synced(0) })
+}
+
+// start starts the node's Kahuna; it may have work to do before it answers.
+func (n *node) start(more ...string) {
+	n.p.t.Helper()
+	n.proc = launchIn(n.p.t, n.p.boot(n.name, n.name), n.name, n.log(), nil, append([]string{"kahuna", "serve", "--dir", n.dir}, more...)...)
+}
+
+// answers tells whether the node's server is up, whatever its role.
+func (n *node) answers() error {
+	if !n.proc.alive() {
+		return errors.New("it ended; see " + n.proc.log)
+	}
+	_, err := n.status()
+	return err
+}
+
+func (n *node) status() (kahuna.Status, error) {
+	var st kahuna.Status
+	out, err := run(n.p.t, "kahuna", "status", "--dir", n.dir, "-o", "json")
+	if err != nil {
+		return st, err
+	}
+	return st, json.Unmarshal([]byte(out), &st)
+}
+
+var chosen = regexp.MustCompile(`pair: record chosen" part=pair detail="\((\d+)@\w+, \d+\) primary (\w+) nodes \[[^\]]*\] sync \[([^\]]*)\] base \d+ witnesses \[([^\]]*)\]`)
+
+// synced tells whether the node that acts says that both have everything, and that there are so many
+// witnesses at least.
+func (p *pair) synced(witnesses int) error {
+	acts := p.acts()
+	if acts == nil {
+		return errors.New("none of the two acts")
+	}
+	text, err := os.ReadFile(acts.log())
+	if err != nil {
+		return err
+	}
+	all := chosen.FindAllSubmatch(text, -1)
+	if len(all) == 0 {
+		return fmt.Errorf("%s chose no record", acts.name)
+	}
+	last := all[len(all)-1]
+	var got int
+	if sets := strings.Fields(string(last[4])); len(sets) == 1 {
+		_, _ = fmt.Sscan(sets[0], &got)
+	}
+	if len(bytes.Fields(last[3])) != 2 || got < witnesses {
+		return fmt.Errorf("%s chose last: %s", acts.name, last[0])
+	}
+	return nil
+}
+
+// acts is the node that says of itself that it acts, nil when none does.
+func (p *pair) acts() *node {
+	for _, n := range p.nodes {
+		if n.claims() {
+			return n
+		}
+	}
+	return nil
+}
+
+// claims tells whether the node answers, and says that it is the one that acts.
+func (n *node) claims() bool {
+	if n.proc == nil || !n.proc.alive() {
+		return false
+	}
+	if n.http == nil {
+		c, err := trusting(n.p.ca)
+		if err != nil {
+			return n == n.p.nodes[0] // it is alone so far
+		}
+		n.http = c
+	}
+	r, err := http.NewRequest(http.MethodGet, n.url+"/api/v2/teams?limit=1", nil)
+	if err != nil {
+		return false
+	}
+	r.Header.Set("X-API-Key", n.p.key)
+	answer, err := n.http.Do(r)
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	all, err := nodes.Parse(answer.Header.Get(nodes.Header))
+	return err == nil && answer.StatusCode == http.StatusOK && nodes.Primary(all) == n.url
+}
+
+// other is the other one.
+func (n *node) other() *node {
+	if n == n.p.nodes[0] {
+		return n.p.nodes[1]
+	}
+	return n.p.nodes[0]
+}
+
+// client is a client of the command line that knows both nodes.
+func (p *pair) client() *client.Client {
+	p.t.Helper()
+	c, err := client.New(client.Credentials{URL: p.nodes[0].url, Nodes: []string{p.nodes[0].url, p.nodes[1].url}, Key: p.key, CA: []byte(p.ca)})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
