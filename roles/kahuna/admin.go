@@ -106,7 +106,7 @@ func (s *Server) status() Status {
 	for o := range v.All("agent") {
 		a := AgentStatus{ID: string(o.Base().ID), Name: o.Base().Name}
 		if m, ok := live.Get(a.ID); ok {
-			a.Online, a.LastSeen, a.Release = m.Connected, m.LastSeen(), m.Hello.Release
+			a.Online, a.LastSeen, a.Release = live.Up(a.ID), m.LastSeen(), m.Hello.Release
 		}
 		out.Agents = append(out.Agents, a)
 	}
