@@ -87,3 +87,12 @@ func TestTheOtherNodeIsHeardBeforeAnEpochIsRaised(t *testing.T) {
 		t.Fatalf("promised itself %s, misses %q", b.replica.voter.Promised.Epoch, b.replica.missing)
 	}
 }
+
+func TestAPrimaryThatHearsNobodyKeepsNobodyElseOut(t *testing.T) {
+	c, a, b := pair(t)
+	for _, way := range []string{"B>A", "w1>A", "w2>A", "w3>A"} {
+		c.down[way] = true
+	}
+	c.run(8*time.Second, "A stops", func() bool { return !a.serving })
+	c.run(30*time.Second, "B serves", func() bool { return b.serving })
+}

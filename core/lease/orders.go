@@ -146,7 +146,7 @@ func (n *Replica) tickHandoff() {
 // resume is what must never happen: acting again in an epoch that was given up.
 func (n *Replica) resume(g *gaveUp) {
 	n.rule(g.epoch, g.record)
-	n.reign.begun, n.reign.serving = true, true
+	n.reign.chosen, n.reign.begun, n.reign.serving = g.record, true, true
 	n.do(Serve{Epoch: g.epoch, Record: g.record})
 	n.renew()
 }

@@ -221,6 +221,21 @@ func (n *Replica) tickPeers() {
 	}
 }
 
+// heardSince tells whether the witnesses answered a renewal that was sent after a moment; if not, it hurries
+// one. A primary that hears nobody must not send a record without the other node: the witnesses would
+// take it, and then nobody could be elected.
+func (n *Replica) heardSince(at time.Duration) bool {
+	r := n.reign
+	if n.college(func(a Address) bool { sent, ok := r.answered[a]; return ok && sent > at }, r.records()...) {
+		return true
+	}
+	if n.now >= r.hurried+beat {
+		r.hurried = n.now
+		n.renew()
+	}
+	return false
+}
+
 // silent takes a node that says nothing out of the sync set, whichever of its logs is in there.
 func (n *Replica) silent(p *peer) {
 	r := n.reign
@@ -228,6 +243,9 @@ func (n *Replica) silent(p *peer) {
 		if log != n.d.Log {
 			o, ok := r.newest().Other(n.d.Node)
 			if ok && o.ID == p.node.ID {
+				if !n.heardSince(p.heard) {
+					return
+				}
 				n.shrink("node "+string(p.node.ID)+" is silent", log)
 				return
 			}

@@ -24,7 +24,8 @@ type reign struct {
 	sent     map[uint64]time.Duration  // when renewals were sent
 	renewal  uint64                    // number of the last
 	renewAt  time.Duration
-	syncing  uint64 // token of the Fsync under way, 0 when there is none
+	hurried  time.Duration // when a renewal was sent before its time
+	syncing  uint64        // token of the Fsync under way, 0 when there is none
 
 	handing *handing
 	witness []Witness // wanted next, nil when nothing is
@@ -84,12 +85,7 @@ func (r *reign) records() []*Record {
 
 // sole tells whether nobody else has a voice: the last chosen record and all sent since name one log only.
 func (n *Replica) sole() bool {
-	r := n.reign
-	records := r.records()
-	if n.cfg.Flaws.Has(FlawSoleIgnoresGrow) {
-		records = []*Record{r.chosen}
-	}
-	for _, k := range records {
+	for _, k := range n.reign.records() {
 		if !k.Only(n.d.Log) {
 			return false
 		}
@@ -99,7 +95,7 @@ func (n *Replica) sole() bool {
 
 // rightUntil is until when this node may act without another answer.
 func (n *Replica) rightUntil() time.Duration {
-	if n.sole() {
+	if n.sole() || n.cfg.Flaws.Has(FlawSoleIgnoresGrow) && n.reign.chosen.Only(n.d.Log) {
 		return 1<<63 - 1
 	}
 	return n.renewedUntil()
