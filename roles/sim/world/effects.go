@@ -50,7 +50,13 @@ func (n *node) do(effect lease.Effect) {
 	case lease.Publish:
 		n.publish(e.Position)
 	case lease.Serve:
-		n.serving, n.draining, n.epoch = true, false, e.Epoch
+		if _, epoch, _ := n.log.At(n.published.Index); epoch != e.Epoch {
+			n.w.broken("the record that an epoch begins is published before it serves", "%s serves in epoch %s, and what it published last is of %s", n.name, e.Epoch, epoch)
+		}
+		if e.Epoch.Compare(n.last) <= 0 {
+			n.w.broken("an epoch that ended is over", "%s serves in epoch %s after it served in %s", n.name, e.Epoch, n.last)
+		}
+		n.serving, n.draining, n.epoch, n.last = true, false, e.Epoch, e.Epoch
 		n.w.say(n.name, "SERVES in epoch %s, published %d, in sync %v", e.Epoch, n.published.Index, e.Record.Sync)
 		n.serve(e.Record)
 	case lease.Stop:

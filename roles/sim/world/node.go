@@ -26,6 +26,7 @@ type node struct {
 	shown     state // at published
 	serving   bool
 	epoch     lease.Epoch
+	last      lease.Epoch // it ever served in
 	draining  bool
 	off       bool // says a person: nobody starts it
 	apart     bool // a node of a restore, no part of the pair

@@ -98,6 +98,11 @@ func (w *World) promote(n *node, set []lease.Witness) {
 	end := n.log.End().Index
 	w.say("world", "a person promotes %s, losing what comes after %d", n.name, end)
 	w.truth.forget(n.log)
+	if w.script != nil {
+		for _, o := range w.nodes {
+			o.off = o != n
+		}
+	}
 	n.lossy = true
 	n.run(func() { n.step(lease.Promote{LoseAfter: end, Witnesses: set}) })
 }
@@ -152,6 +157,49 @@ func (w *World) restore(n, of *node) {
 		n.durable = lease.Found(of.self(), n.newLog(), of.durable.Voter.Record.Epoch, w.opts.Timers)
 		n.key = of.key
 	}
+}
+
+// open ends hold or drop; what was held stays held.
+func (s *script) open(args []string) error {
+	s.w.say("world", "lets new %s pass", strings.Join(args, " "))
+	return s.some(args, func(r rule) {
+		s.rules = slices.DeleteFunc(s.rules, func(o rule) bool { return o.from == r.from && o.to == r.to && o.kind == r.kind })
+	})
+}
+
+// askPromise has a node ask a witness for a promise far above, as one does that cannot hear the primary.
+func (s *script) askPromise(args []string) error {
+	if len(args) != 2 || s.w.node(args[0]) == nil || s.w.agent(args[1]) == nil {
+		return fmt.Errorf("not NODE WITNESS")
+	}
+	n, g := s.w.node(args[0]), s.w.agent(args[1])
+	e := lease.Epoch{Counter: n.durable.Voter.Promised.Epoch.Counter + 5, Node: string(n.durable.Node)}
+	s.w.say(n.name, "asks %s to promise epoch %s", g.name, e)
+	s.w.send(n.at, g.at, lease.Promise{Certificate: n.sign(lease.Promised, e)})
+	return nil
+}
+
+func (s *script) address(args []string) error {
+	if len(args) != 3 && (len(args) != 2 || args[0] != "remove") {
+		return fmt.Errorf("not add N AGENT or remove N")
+	}
+	s.w.say("world", "somebody wants address: %s", strings.Join(args, " "))
+	s.wanted = append(s.wanted, strings.Join(args, " "))
+	return nil
+}
+
+func (s *script) setUndo(args []string) error {
+	s.undo = slices.Equal(args, []string{"yes"})
+	return nil
+}
+
+func (s *script) slow(args []string) (err error) {
+	if len(args) != 1 {
+		return fmt.Errorf("%d arguments", len(args))
+	}
+	s.slowest, err = time.ParseDuration(args[0])
+	s.slowly = err == nil
+	return err
 }
 
 func (s *script) settle([]string) error {

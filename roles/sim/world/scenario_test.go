@@ -54,7 +54,7 @@ func TestEveryFlawIsCaughtByAScenario(t *testing.T) {
 	}
 	for i := range Mutants {
 		if !caught.Has(lease.Flaw(i + 1)) {
-			t.Logf("M%d is caught by none", i+1)
+			t.Errorf("M%d is caught by none", i+1)
 		}
 	}
 }

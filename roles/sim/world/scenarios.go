@@ -23,6 +23,7 @@ func scenarioCommand() *cobra.Command {
 Without arguments it lists the scenarios in the program, one for each way that is known to go wrong.
 A file is in txtar form: a comment, then the files script and log.
 The exit code is 1 when a scenario does not go as its script expects.`,
+		Args: cobra.ArbitraryArgs,
 		Example: `  kowabunga sim scenario
   kowabunga sim scenario a1
   kowabunga sim scenario a1 --flaw M4`,

@@ -8,6 +8,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/model"
 )
 
 // script is a directed run: a list of commands, one a line, that say what happens to whom and what must
@@ -19,6 +20,7 @@ type script struct {
 	client *client
 
 	slowest time.Duration // a step takes at most
+	slowly  bool          // and at least
 	undo    bool          // operations of another epoch are undone, not gone on with
 	wanted  []string      // "add ADDRESS AGENT" or "remove ADDRESS"
 }
@@ -61,6 +63,11 @@ var verbs = map[string]struct {
 	"drop":    {"drop FROM->TO [KIND]", (*script).drop},
 	"hold":    {"hold FROM->TO [KIND]", (*script).hold},
 	"release": {"release FROM->TO [KIND]", (*script).release},
+	"open":    {"open FROM->TO [KIND]: new ones pass, those kept back stay", (*script).open},
+	"ask":     {"ask NODE WITNESS: a promise of a higher epoch", (*script).askPromise},
+	"address": {"address add N AGENT, address remove N", (*script).address},
+	"undo":    {"undo yes|no: operations of another epoch", (*script).setUndo},
+	"slow":    {"slow TIME: each step of an operation takes so long", (*script).slow},
 	"forget":  {"forget FROM->TO [KIND]", (*script).forget},
 	"kill":    {"kill WHO...", each(func(w *World, e endpoint) { w.kill(e, "is killed") })},
 	"start":   {"start WHO...", each(func(w *World, e endpoint) { w.start(e) })},
@@ -337,6 +344,29 @@ func (s *script) condition(args []string) (func() bool, error) {
 	if len(args) == 2 && args[1] == "refused" {
 		return func() bool { a := s.client.results[args[0]]; return a != nil && a.reply != nil && a.reply.refused }, nil
 	}
+	if len(args) == 1 && args[0] == "idle" {
+		return s.w.workDone, nil
+	}
+	if len(args) == 3 && args[1] == "reads" {
+		return func() bool {
+			a := s.client.results[args[0]]
+			return a != nil && a.reply != nil && a.reply.value == args[2]
+		}, nil
+	}
+	if len(args) == 3 && args[1] == "holds" {
+		if g := s.w.agent(args[0]); g != nil {
+			return func() bool { return slices.Contains(g.work.live, args[2]) }, nil
+		}
+		if n := s.w.node(args[0]); n != nil {
+			return func() bool { return n.log.head.requests[args[2]] > 0 }, nil
+		}
+	}
+	if len(args) == 3 && args[0] == "address" && args[2] == "free" {
+		return func() bool {
+			p := s.w.primary()
+			return p != nil && len(p.shown.objects[model.ID("addr/"+args[1])]) == 0
+		}, nil
+	}
 	if len(args) < 2 {
 		return nil, fmt.Errorf("no condition %q", strings.Join(args, " "))
 	}
@@ -362,6 +392,8 @@ func (s *script) condition(args []string) (func() bool, error) {
 		}, nil
 	case "is settled":
 		return func() bool { return n.up && len(status().Pending) == 0 }, nil
+	case "drew another log id":
+		return func() bool { return n.logs > 1 }, nil
 	case "is in sync":
 		return func() bool {
 			p := s.w.primary()

@@ -235,7 +235,7 @@ func (k *work) do(m step) {
 	x := &effect{}
 	k.active[id] = x
 	life := a.life
-	a.w.after(a.w.between(20*time.Millisecond, a.w.slowStep()), func() {
+	a.w.after(a.w.stepTime(), func() {
 		if a.life != life {
 			return
 		}
@@ -289,10 +289,14 @@ func (a *agent) keep(apply func(), then func(ok bool)) {
 	}})
 }
 
-// slowStep is how long a step takes at most.
-func (w *World) slowStep() time.Duration {
-	if w.script != nil {
-		return w.script.slowest
+// stepTime is how long a step takes.
+func (w *World) stepTime() time.Duration {
+	switch s := w.script; {
+	case s == nil:
+		return w.between(20*time.Millisecond, 3*time.Second)
+	case s.slowly:
+		return s.slowest
+	default:
+		return w.between(20*time.Millisecond, s.slowest)
 	}
-	return 3 * time.Second
 }
