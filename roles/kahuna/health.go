@@ -32,6 +32,8 @@ func (s *Server) health(local bool) http.Handler {
 			answerText(w, 503, "starting or stopping\n")
 		case s.store.Err() != nil:
 			answerText(w, 503, "the store cannot write\n")
+		case s.pair != nil && !s.acts() && s.pair.driver.Status().Primary == "":
+			answerText(w, 503, "no Kahuna commands at present\n")
 		default:
 			answerText(w, 200, "ready\n")
 		}
