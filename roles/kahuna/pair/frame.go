@@ -3,6 +3,7 @@ package pair
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
@@ -56,6 +57,10 @@ func typeOf(m lease.Message) string {
 	}
 	return ""
 }
+
+// types are the names that decode knows.
+var types = map[string]bool{"prevote": true, "prevoteReply": true, "promise": true, "promiseReply": true, "accept": true, "acceptReply": true, "renew": true, "renewReply": true,
+	"hello": true, "entries": true, "entriesReply": true, "fetch": true, "leave": true, "giveUp": true, "announce": true, "offer": true}
 
 // encode makes a message for the wire.
 func encode(m any) ([]byte, error) {
@@ -113,6 +118,9 @@ func decode(raw []byte) (any, error) {
 		return nil, garbled("its header is no JSON")
 	}
 	rest := raw[4+n:]
+	if !types[h.Type] {
+		return nil, errStrange
+	}
 	if h.Type != "entries" && (len(rest) > 0 || len(h.Sizes) > 0) {
 		return nil, garbled("there is data behind it")
 	}
@@ -154,8 +162,12 @@ func decode(raw []byte) (any, error) {
 	case "offer":
 		return body[offer](h)
 	}
-	return nil, garbled("its type " + h.Type + " is not known; the other node may be of another release")
+	return nil, errStrange
 }
+
+// errStrange is the cause when a message is of a type that this release does not know. It is passed over:
+// the other node may be of a newer one, and asks again where it needs an answer.
+var errStrange = errors.New("a message of this type is not known here")
 
 func body[T any](h header) (T, error) {
 	var m T

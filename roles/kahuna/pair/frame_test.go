@@ -2,6 +2,8 @@ package pair
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"reflect"
 	"testing"
 
@@ -43,6 +45,20 @@ func TestMessagesArriveAsTheyWereSent(t *testing.T) {
 		if _, err := decode(append(raw, 0)); err == nil {
 			t.Errorf("%T: one byte more is taken", m)
 		}
+	}
+}
+
+// A node of the next release may say more: what is not known here is passed over, and nothing else.
+func TestMessagesOfTheNextRelease(t *testing.T) {
+	raw := func(head, tail string) []byte {
+		return append(append(binary.BigEndian.AppendUint32(nil, uint32(len(head))), head...), tail...)
+	}
+	if _, err := decode(raw(`{"type":"praise","body":{},"sizes":[2]}`, "xx")); !errors.Is(err, errStrange) {
+		t.Errorf("a message of a later type: %v", err)
+	}
+	m, err := decode(raw(`{"type":"leave","body":{"log":"x","later":true},"later":[1]}`, ""))
+	if err != nil || !reflect.DeepEqual(m, lease.Leave{Log: "x"}) {
+		t.Errorf("a message with later fields: %v, %v", m, err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -32,6 +34,10 @@ const (
 	lastRetry  = 2 * time.Second
 )
 
+// Version is the version of what nodes say to each other. Nodes one apart understand each other: what the
+// older does not know it passes over.
+const Version = 1
+
 // What a connection is for.
 const (
 	forMessages  = "messages"
@@ -43,6 +49,7 @@ const (
 type greeting struct {
 	Node    lease.Node `json:"node"`
 	Release string     `json:"release"`
+	Version int        `json:"version"` // of what nodes say to each other
 	For     string     `json:"for"`
 	Boot    string     `json:"boot,omitempty"` // boot id of its host
 	Refused string     `json:"refused,omitempty"`
@@ -227,7 +234,7 @@ func (t *Transport) dial(ctx context.Context, url, what string) (*link.Pipe, gre
 	}
 	ctx, cancel := context.WithTimeout(ctx, link.DefaultHandshake)
 	defer cancel()
-	err = writeJSON(ctx, p, greeting{Node: self, Release: t.cfg.Release, For: what, Boot: BootID()})
+	err = writeJSON(ctx, p, greeting{Node: self, Release: t.cfg.Release, Version: Version, For: what, Boot: BootID()})
 	var peer greeting
 	if err == nil {
 		err = readJSON(ctx, p, &peer)
@@ -273,7 +280,10 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	self := t.cfg.Self()
-	mine := greeting{Node: self, Release: t.cfg.Release, For: peer.For, Boot: BootID()}
+	mine := greeting{Node: self, Release: t.cfg.Release, Version: Version, For: peer.For, Boot: BootID()}
+	if peer.Version < Version-1 || peer.Version > Version+1 {
+		mine.Refused = fmt.Sprintf("it speaks version %d of the pair's protocol, this one %d; bring them to releases at most one apart", peer.Version, Version)
+	}
 	if peer.Node.ID == self.ID {
 		mine.Refused = "both have the same node id; a copied directory needs data/voter.json removed"
 	}
@@ -415,6 +425,9 @@ func (c *conn) read(ctx context.Context, receive func(any)) error {
 			continue
 		}
 		m, err := decode(raw)
+		if errors.Is(err, errStrange) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
