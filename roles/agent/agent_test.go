@@ -15,6 +15,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/store/durable"
 )
 
 func TestMain(m *testing.M) {
@@ -125,7 +126,7 @@ func TestLostStateIsANewIdentity(t *testing.T) {
 		"no obedience":      {func(dir string) error { return os.Remove(filepath.Join(dir, obeyedName)) }, 0},
 		"damaged obedience": {func(dir string) error { return os.WriteFile(filepath.Join(dir, obeyedName), nil, 0o600) }, 0},
 		"another voter": {func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, voterName), []byte(`{"identity":"0123456789abcdef0123456789abcdef","state":{}}`), 0o600)
+			return os.WriteFile(filepath.Join(dir, voterName), []byte(promisesOf(t, "0123456789abcdef0123456789abcdef")), 0o600)
 		}, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,11 +198,21 @@ func TestStateOfTheReleaseBefore(t *testing.T) {
 	}
 }
 
+// promisesOf is the file of an agent that promised nothing yet.
+func promisesOf(t *testing.T, identity string) string {
+	t.Helper()
+	raw, err := durable.Seal(format, voterFile{Identity: identity})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
 // A crash between the two files of the take-over loses neither identity nor epoch.
 func TestTakingOverIsCutShort(t *testing.T) {
 	dir := t.TempDir()
 	const id = "0123456789abcdef0123456789abcdef"
-	for file, content := range map[string]string{"identity": id + "\n", "epoch": `{"counter":7,"node":"n"}`, voterName: `{"identity":"` + id + `","state":{}}`} {
+	for file, content := range map[string]string{"identity": id + "\n", "epoch": `{"counter":7,"node":"n"}`, voterName: promisesOf(t, id)} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -97,6 +97,18 @@ func (d *directory) putJSON(file string, v any) error {
 	return d.put(file, append(data, '\n'))
 }
 
+// format is the version of the sealed files.
+const format = 1
+
+// seal keeps what must not become anything else on the disk.
+func (d *directory) seal(file string, v any) error {
+	data, err := durable.Seal(format, v)
+	if err != nil {
+		return err
+	}
+	return d.put(file, data)
+}
+
 func (d *directory) put(file string, data []byte) error {
 	path := filepath.Join(d.dir, file)
 	at := pointsOf(file)

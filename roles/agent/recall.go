@@ -57,8 +57,8 @@ type damaged struct{ error }
 func (d *directory) recall(draw func() string) (kept, error) {
 	var o obeyedFile
 	var v voterFile
-	obeyed, errO := d.read(obeyedName, &o)
-	voter, errV := d.read(voterName, &v)
+	obeyed, errO := d.read(obeyedName, &o, unseal)
+	voter, errV := d.read(voterName, &v, unseal)
 	d.had = o.Ledger
 	old, err := d.before()
 	for _, e := range []error{errO, errV, err} {
@@ -112,7 +112,7 @@ func (d *directory) before() (k kept, err error) {
 		return k, err
 	}
 	var e agentproto.Epoch
-	there, err := d.read(oldEpoch, &e)
+	there, err := d.read(oldEpoch, &e, json.Unmarshal)
 	id := strings.TrimSpace(string(data))
 	if err != nil || !identityShape.MatchString(id) {
 		return kept{lost: "identity or epoch in " + d.dir + " is damaged"}, err
@@ -137,13 +137,15 @@ func (d *directory) forgetBefore() error {
 	return nil
 }
 
-func (d *directory) read(file string, into any) (there bool, err error) {
+func unseal(data []byte, into any) error { return durable.Unseal(format, data, into) }
+
+func (d *directory) read(file string, into any, parse func([]byte, any) error) (there bool, err error) {
 	data, err := os.ReadFile(filepath.Join(d.dir, file))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err == nil {
-		if err = json.Unmarshal(data, into); err != nil {
+		if err = parse(data, into); err != nil && !errors.Is(err, durable.ErrNewer) {
 			err = damaged{err}
 		}
 	}
@@ -151,11 +153,11 @@ func (d *directory) read(file string, into any) (there bool, err error) {
 }
 
 func (d *directory) setObedience(identity string, o lease.Obedience) error {
-	return d.putJSON(obeyedName, obeyedFile{identity, d.had, o})
+	return d.seal(obeyedName, obeyedFile{identity, d.had, o})
 }
 
 func (d *directory) setVoter(identity string, v lease.VoterState) error {
-	return d.putJSON(voterName, voterFile{identity, v})
+	return d.seal(voterName, voterFile{identity, v})
 }
 
 // ledger opens the ledger of steps.
@@ -165,7 +167,7 @@ func (d *directory) ledger() (f *ledgerFile, missing string, err error) {
 	}
 	d.had = true
 	var o obeyedFile
-	if _, err = d.read(obeyedName, &o); err == nil {
+	if _, err = d.read(obeyedName, &o, unseal); err == nil {
 		err = d.setObedience(o.Identity, o.State)
 	}
 	return d.steps, "", err
@@ -173,13 +175,13 @@ func (d *directory) ledger() (f *ledgerFile, missing string, err error) {
 
 // kahunas is the list that was kept; without one the configuration says where to begin.
 func (d *directory) kahunas() (l agentproto.KahunaList) {
-	if _, err := d.read(kahunasName, &l); err != nil {
+	if _, err := d.read(kahunasName, &l, unseal); err != nil {
 		return agentproto.KahunaList{}
 	}
 	return l
 }
 
-func (d *directory) setKahunas(l agentproto.KahunaList) error { return d.putJSON(kahunasName, l) }
+func (d *directory) setKahunas(l agentproto.KahunaList) error { return d.seal(kahunasName, l) }
 
 // durable tells whether the directory is on a file system that survives a reboot.
 func (d *directory) durable() bool {

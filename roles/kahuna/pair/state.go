@@ -1,11 +1,8 @@
 package pair
 
 import (
-	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -43,16 +40,11 @@ func LoadState(dir string, missed bool) (lease.Durable, Initial, error) {
 	case err != nil:
 		return lease.Durable{}, Lost, fault.Wrap(err, fault.Unavailable, "read what this node promised")
 	}
-	var kept kept
-	in := json.NewDecoder(bytes.NewReader(raw))
-	if err := in.Decode(&kept); err != nil || in.More() || sumOf(kept.State) != kept.Sum {
-		return newIdentity(), Lost, nil
-	}
-	if kept.Format > format {
-		return lease.Durable{}, Kept, fault.New(fault.Conflict, "%s is of a newer release; run that one, which knows what this node promised", filepath.Join(dir, voterFile))
-	}
 	var d lease.Durable
-	if err := json.Unmarshal(kept.State, &d); err != nil || d.Node == "" || d.Log == "" {
+	switch err := durable.Unseal(format, raw, &d); {
+	case errors.Is(err, durable.ErrNewer):
+		return lease.Durable{}, Kept, fault.New(fault.Conflict, "%s is of a newer release; run that one, which knows what this node promised", filepath.Join(dir, voterFile))
+	case err != nil || d.Node == "" || d.Log == "":
 		return newIdentity(), Lost, nil
 	}
 	return d, Kept, nil
@@ -61,19 +53,6 @@ func LoadState(dir string, missed bool) (lease.Durable, Initial, error) {
 // format is the version of the voter's file. A release that adds what the one before it must not pass over
 // raises it.
 const format = 1
-
-// kept is what the file holds. The sum (SHA-256, hexadecimal) is of State as it stands: a promise that
-// changed on the disk is one that is lost.
-type kept struct {
-	Format int             `json:"format"`
-	Sum    string          `json:"sum"`
-	State  json.RawMessage `json:"state"`
-}
-
-func sumOf(state []byte) string {
-	sum := sha256.Sum256(state)
-	return hex.EncodeToString(sum[:])
-}
 
 func newIdentity() lease.Durable { return lease.Durable{Node: lease.NodeID(NewID()), Log: NewLogID()} }
 
@@ -90,13 +69,9 @@ func NewLogID() lease.LogID { return lease.LogID(NewID()) }
 // SaveState makes the voter's file survive a crash: when it returns, the new one is there or, on error,
 // the old one.
 func SaveState(dir string, d lease.Durable) error {
-	state, err := json.Marshal(d)
+	raw, err := durable.Seal(format, d)
 	if err != nil {
 		return err
 	}
-	raw, err := json.Marshal(kept{format, sumOf(state), state})
-	if err != nil {
-		return err
-	}
-	return durable.Write(filepath.Join(dir, voterFile), append(raw, '\n'), 0o600)
+	return durable.Write(filepath.Join(dir, voterFile), raw, 0o600)
 }
