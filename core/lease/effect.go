@@ -214,6 +214,7 @@ type Status struct {
 // PeerStatus is how another node looks from the primary.
 type PeerStatus struct {
 	Node   NodeID        `json:"node"`
+	As     Node          `json:"as"` // as it made itself known
 	Log    LogID         `json:"log,omitempty"`
 	Acked  uint64        `json:"acked"`
 	Silent time.Duration `json:"silent"`

@@ -25,7 +25,7 @@ func (n *Replica) Status(now time.Duration) Status {
 			s.RightFor = n.rightUntil() - n.now
 		}
 		for _, p := range n.sortedPeers() {
-			s.Peers = append(s.Peers, PeerStatus{Node: p.node.ID, Log: p.log, Acked: p.acked.Index, Silent: n.now - p.heard, InSync: r.chosen.InSync(p.log)})
+			s.Peers = append(s.Peers, PeerStatus{Node: p.node.ID, As: p.node, Log: p.log, Acked: p.acked.Index, Silent: n.now - p.heard, InSync: r.chosen.InSync(p.log)})
 		}
 	case n.cand != nil:
 		s.Role, s.Phase = "candidate", n.cand.step.String()

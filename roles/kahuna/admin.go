@@ -26,6 +26,7 @@ type Status struct {
 	Operations map[string]int  `json:"operations"` // by state
 	Fleet      fleet.Counters  `json:"fleet"`
 	Backup     *backups.Status `json:"backup,omitempty"` // where backup.target is set
+	Pair       *PairStatus     `json:"pair,omitempty"`   // not in a restored copy
 }
 
 // AgentStatus is one agent in a Status.
@@ -57,6 +58,7 @@ func (s *Server) routeAdmin(mux *http.ServeMux) {
 		}
 		adminAnswer(w, report)
 	}))
+	s.routePair(mux, local)
 	mux.HandleFunc("POST /admin/backup", local(s.backup))
 	mux.HandleFunc("POST /admin/backup/take", local(s.takeBackup))
 	mux.HandleFunc("POST /admin/rotate-signing-key", local(func(w http.ResponseWriter, r *http.Request) {
@@ -101,7 +103,7 @@ func (c *counter) Write(b []byte) (int, error) {
 func (s *Server) status() Status {
 	v := s.store.View()
 	out := Status{Version: config.Program().Version, URL: s.cfg.publicURL(), Since: s.started, Ready: s.ready.Load(), Store: s.store.Status(),
-		Agents: []AgentStatus{}, Drift: s.role.Load().keeper.Drifts(), Operations: map[string]int{}, Fleet: s.fleet.Counters()}
+		Agents: []AgentStatus{}, Drift: s.role.Load().keeper.Drifts(), Operations: map[string]int{}, Fleet: s.fleet.Counters(), Pair: s.pairStatus()}
 	live := s.fleet.Live()
 	for o := range v.All("agent") {
 		a := AgentStatus{ID: string(o.Base().ID), Name: o.Base().Name}

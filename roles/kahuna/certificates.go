@@ -38,6 +38,15 @@ func newCertificates(cfg *Config) (*certificates, error) {
 	return c, err
 }
 
+// own is the authority that this Kahuna made itself, nil where it has none.
+func (c *certificates) own() (*x509.Certificate, error) {
+	if c == nil || c.ca == nil {
+		return nil, nil
+	}
+	cert, err := x509.ParseCertificate(c.ca.DER())
+	return cert, fault.Wrap(err, fault.Internal, "read the local CA")
+}
+
 // names are what the local CA's certificate is for.
 func (c *Config) names() []string {
 	names := []string{"localhost", "127.0.0.1", "::1"}

@@ -14,7 +14,8 @@ import (
 // Command is `kowabunga kahuna`.
 func Command() *cobra.Command {
 	cmd := &cobra.Command{Use: "kahuna", Short: "The control plane: API, agents' endpoint, operations, store"}
-	cmd.AddCommand(initCommand(), serveCommand(), statusCommand(), checkCommand(), backupCommand(), restoreCommand(), rotateCommand())
+	cmd.AddCommand(initCommand(), serveCommand(), statusCommand(), checkCommand(), backupCommand(), restoreCommand(), rotateCommand(),
+		pairKeyCommand(), handoffCommand(), promoteCommand(), modeCommand(), adoptCommand(), witnessesCommand())
 	return cmd
 }
 

@@ -73,6 +73,9 @@ func showStatus(t *term.Terminal, form *term.Output, st Status) error {
 			rows = append(rows, []string{"drift", fmt.Sprintf("agent %s: missing %v, orphans %v", d.Agent, d.Missing, d.Orphans)})
 		}
 	}
+	if st.Pair != nil {
+		rows = append(rows, pairRows(st.Pair)...)
+	}
 	table := &term.Table{}
 	for _, row := range rows {
 		table.Add(row...)

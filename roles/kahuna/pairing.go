@@ -83,10 +83,8 @@ func (s *Server) join(o store.Options) error {
 	p := &pairing{self: self, certify: func(kind lease.CertificateKind, e lease.Epoch) lease.Certificate {
 		return lease.Certify(kind, e, signer)
 	}}
-	if s.tls != nil && s.tls.ca != nil {
-		if p.ca, err = x509.ParseCertificate(s.tls.ca.DER()); err != nil {
-			return fault.Wrap(err, fault.Internal, "read the local CA")
-		}
+	if p.ca, err = s.tls.own(); err != nil {
+		return err
 	}
 	if p.key, err = keepPairKey(&s.cfg, p.ca); err != nil {
 		return err

@@ -126,6 +126,9 @@ func (s *Server) rise(ctx context.Context, e lease.Epoch) error {
 	if err := r.accounts.Begin(ctx); err != nil {
 		return err
 	}
+	if err := s.admitLoss(ctx); err != nil {
+		return err
+	}
 	if !s.permit(r, e) {
 		return nil
 	}

@@ -47,6 +47,20 @@ func confirm(in io.Reader, out io.Writer, question string, def bool) (bool, erro
 	return false, &fault.Error{Code: fault.Invalid, Op: "ask", Message: "no clear answer; nothing was done"}
 }
 
+// Line asks for a line of text. Without a terminal it is a fault that names the flag which gives it.
+func (t *Terminal) Line(prompt, flag string) (string, error) {
+	if !IsTerminal(t.In) {
+		return "", &fault.Error{Code: fault.Invalid, Op: "ask", Message: fmt.Sprintf("this is no terminal; give it with %s", flag)}
+	}
+	fmt.Fprintf(t.Err, "%s: ", prompt)
+	line, err := bufio.NewReader(t.In).ReadString('\n')
+	if err != nil && line == "" {
+		fmt.Fprintln(t.Err)
+		return "", fault.Wrap(err, fault.Cancelled, "ask")
+	}
+	return strings.TrimSpace(line), nil
+}
+
 // Secret asks for a secret without showing what is typed. Without a terminal it is a fault that names the
 // flag which reads the secret from a file or standard input.
 func (t *Terminal) Secret(prompt, flag string) (string, error) {

@@ -90,7 +90,7 @@ type Driver struct {
 	stop    context.CancelFunc
 	failed  chan error
 	status  atomic.Pointer[lease.Status]
-	changed atomic.Pointer[chan struct{}] // closed when status shows another role, phase, record, primary or right
+	changed atomic.Pointer[chan struct{}] // closed when status shows another role, phase, record, primary or right, or, of one that follows, another published record
 	alone   atomic.Bool
 	at      atomic.Int64 // when status was taken, of the boot-time clock
 	durable atomic.Pointer[lease.Durable]
@@ -229,9 +229,11 @@ func (d *Driver) Order(ctx context.Context, e lease.Event) error {
 // Status is what the replica shows of itself.
 func (d *Driver) Status() lease.Status {
 	s := *d.status.Load()
+	since := d.cfg.Now() - time.Duration(d.at.Load())
 	if s.Role != "primary" {
-		s.Silent += d.cfg.Now() - time.Duration(d.at.Load())
+		s.Silent += since
 	}
+	s.RightFor = max(0, s.RightFor-since)
 	return s
 }
 
@@ -279,7 +281,7 @@ func (d *Driver) see(now time.Duration) *lease.Status {
 	d.at.Store(int64(now))
 	d.alone.Store(s.Right && s.Sole && len(s.Record.Nodes) == 1 && len(s.Pending) == 0)
 	old := d.status.Swap(&s)
-	if old == nil || old.Role != s.Role || old.Phase != s.Phase || old.Record != s.Record || old.Primary != s.Primary || old.Right != s.Right {
+	if old == nil || old.Role != s.Role || old.Phase != s.Phase || old.Record != s.Record || old.Primary != s.Primary || old.Right != s.Right || s.Role != "primary" && old.Published != s.Published {
 		next := make(chan struct{})
 		if before := d.changed.Swap(&next); before != nil {
 			close(*before)

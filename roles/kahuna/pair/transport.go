@@ -160,6 +160,19 @@ func (t *Transport) AddressOf(node lease.NodeID) string {
 	return ""
 }
 
+// Nodes are those that are connected.
+func (t *Transport) Nodes() []lease.Node {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []lease.Node
+	for _, c := range t.conns {
+		if !slices.ContainsFunc(out, func(n lease.Node) bool { return n.ID == c.peer.Node.ID }) {
+			out = append(out, c.peer.Node)
+		}
+	}
+	return out
+}
+
 // Boots are the boot ids of the hosts of the nodes that are connected.
 func (t *Transport) Boots() []string {
 	t.mu.Lock()
