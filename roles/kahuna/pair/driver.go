@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,6 +142,7 @@ func (d *Driver) Run(ctx context.Context) error {
 		d.log.Close()
 		d.work.Wait()
 	}()
+	_ = os.Remove(filepath.Join(d.cfg.Dir, snapshotFile)) // of a process before
 	d.work.Go(func() { d.saves.Run() })
 	d.work.Go(func() { d.log.Run() })
 	d.work.Go(func() { d.watch(d.ctx) })

@@ -155,6 +155,9 @@ func (d *Driver) ship(to lease.NodeID, m lease.Entries) {
 // snapshotAtMost bounds how long a snapshot takes.
 const snapshotAtMost = time.Hour
 
+// snapshotFile is the name, below the data directory, of a snapshot that arrives.
+const snapshotFile = "snapshot.part"
+
 // fetch gets the snapshot that a primary offers, one at a time.
 func (d *Driver) fetch(from lease.NodeID, o offer) {
 	if d.ctx.Err() != nil || !d.fetches.CompareAndSwap(false, true) {
@@ -164,7 +167,7 @@ func (d *Driver) fetch(from lease.NodeID, o offer) {
 		defer d.fetches.Store(false)
 		ctx, cancel := context.WithTimeout(d.ctx, snapshotAtMost)
 		defer cancel()
-		path := filepath.Join(d.cfg.Dir, "snapshot.part")
+		path := filepath.Join(d.cfg.Dir, snapshotFile)
 		end, err := d.download(ctx, from, path)
 		if err != nil {
 			_ = os.Remove(path)
