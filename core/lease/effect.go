@@ -184,6 +184,7 @@ type Config struct {
 	Peers    []Address // nodes to look for while no record names another one; only Node ids or addresses that the driver knows
 	Log      Log
 	Timers   Timers // of the first record of a new cluster
+	Highest  uint64 // counter of the highest epoch that the log knows of
 	Boot     string // boot id of this host
 	Sign     func(CertificateKind, Epoch) Certificate
 	Valid    func(Certificate, []Node) bool // signed by one of the nodes, which must be the epoch's own

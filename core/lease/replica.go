@@ -73,7 +73,7 @@ func New(cfg Config, d Durable, now time.Duration) *Replica {
 	// Whoever is alone in the record has nobody to lease to.
 	waive := last && state.Promised.Epoch == state.Record.Epoch && (d.Boot == cfg.Boot || len(state.Record.Nodes) == 1)
 	n.voter = NewVoter(state, now, cfg.Timers.Lease, waive, cfg.Flaws)
-	n.highest = max(state.Promised.Epoch.Counter, d.GaveUp.Counter)
+	n.highest = max(state.Promised.Epoch.Counter, d.GaveUp.Counter, cfg.Highest)
 	if r := state.Record; r != nil {
 		n.highest = max(n.highest, r.Epoch.Counter)
 		if n.holds(r.Base) {

@@ -117,7 +117,7 @@ func openOffline(c *Config) (*store.Store, store.Key, error) {
 	if err != nil {
 		return nil, key, err
 	}
-	s, err := store.Open(store.Options{Dir: c.data(), Tables: tables(), SealKey: key})
+	s, err := store.Open(store.Options{Dir: c.data(), Tables: tables(), SealKey: key, Held: true})
 	return s, key, err
 }
 

@@ -188,3 +188,27 @@ func TestStandbyBeginsWithSnapshot(t *testing.T) {
 		t.Errorf("there are %d regions", n)
 	}
 }
+
+// The data may know of a higher epoch than the promises: a release without them has run on the directory.
+func TestEpochAboveAllThatTheDataKnows(t *testing.T) {
+	dir := t.TempDir()
+	a := start(t, dir)
+	a.made("/region", `{"name":"one","domain":"one.example"}`)
+	key, o := a.s.cfg.sealingKey(), store.Options{Dir: a.s.cfg.data(), Tables: tables()}
+	a.stop()
+	var err error
+	if o.SealKey, err = readKey(key); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		s, err := store.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := start(t, dir)
+	b.made("/region", `{"name":"two","domain":"two.example"}`)
+}

@@ -96,7 +96,7 @@ func (s *Server) join(o store.Options) error {
 		peers = []string{s.cfg.StandbyOf}
 	}
 	p.driver = pair.New(pair.Config{
-		Replica: lease.Config{Self: self, Timers: lease.DefaultTimers(),
+		Replica: lease.Config{Self: self, Highest: present.HighestEpoch(), Timers: lease.DefaultTimers(),
 			Sign: func(kind lease.CertificateKind, e lease.Epoch) lease.Certificate {
 				return lease.Certify(kind, e, signer)
 			},
