@@ -109,8 +109,8 @@ func (s *Server) permit(r *reign, e lease.Epoch) bool {
 	if r.over || !s.turn.is(e) {
 		return false
 	}
+	won, shown := s.pair.certify(lease.Won, e), r.engine.Reign(e) // before anybody can ask for a release
 	r.commands.Store(true)
-	won, shown := s.pair.certify(lease.Won, e), r.engine.Reign(e)
 	s.fleet.Rise(fleet.Reign{Epoch: e, Admit: r.keeper.Admit, Report: r.keeper.Report, Answered: shown.Answered, // the keeper hears of each agent that comes online, from here on
 		Announce: func() lease.Announce { return lease.Announce{Certificate: won, Record: s.pair.driver.Status().Record} }})
 	return true
