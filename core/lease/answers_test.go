@@ -96,3 +96,15 @@ func TestAPrimaryThatHearsNobodyKeepsNobodyElseOut(t *testing.T) {
 	c.run(8*time.Second, "A stops", func() bool { return !a.serving })
 	c.run(30*time.Second, "B serves", func() bool { return b.serving })
 }
+
+func TestANodeShowsAfterItsStartWhatIsKnownAsPublished(t *testing.T) {
+	c, a, b := pair(t)
+	c.run(time.Second, "x is acknowledged", a.write("x"))
+	a.step(SetMode{Mode: Async}) // a record, with x as its base
+	c.pass(3 * time.Second)
+	b.crash()
+	b.start()
+	if b.published != a.published {
+		t.Fatalf("shows %d of %d", b.published.Index, a.published.Index)
+	}
+}

@@ -109,6 +109,7 @@ func (c *cluster) add(id NodeID) *host {
 
 func (h *host) start() {
 	h.life++
+	h.published = Position{}
 	peers := []Address{}
 	for _, id := range []NodeID{"A", "B", "C"} {
 		if id != h.id {

@@ -32,6 +32,7 @@ type Replica struct {
 	token uint64
 
 	published Position
+	unshown   bool          // published is of the record on disk; nobody was told in this process
 	ahead     uint64        // what the primary said is published
 	highest   uint64        // counter of the highest epoch seen with a certificate
 	contact   time.Duration // when a primary was heard last
@@ -77,7 +78,7 @@ func New(cfg Config, d Durable, now time.Duration) *Replica {
 	if r := state.Record; r != nil {
 		n.highest = max(n.highest, r.Epoch.Counter)
 		if n.holds(r.Base) {
-			n.published = r.Base
+			n.published, n.unshown = r.Base, r.Base.Index > 0
 		}
 	}
 	n.electAt = now + n.timers().Wait + n.jitter(again)
@@ -97,6 +98,10 @@ func New(cfg Config, d Durable, now time.Duration) *Replica {
 // Step handles an event and returns what is to be done. The slice is good until the next call.
 func (n *Replica) Step(now time.Duration, e Event) []Effect {
 	n.now, n.out = max(now, n.now), n.out[:0]
+	if n.unshown { // a node that nobody writes to would show less until somebody did
+		n.unshown = false
+		n.do(Publish{Position: n.published})
+	}
 	switch e := e.(type) {
 	case Tick:
 	case Received:
