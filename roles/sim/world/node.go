@@ -28,8 +28,9 @@ type node struct {
 	epoch     lease.Epoch
 	last      lease.Epoch // it ever served in
 	draining  bool
-	off       bool // says a person: nobody starts it
-	apart     bool // a node of a restore, no part of the pair
+	timers    *lease.Timers // of its configuration, when they are not those of the record
+	off       bool          // says a person: nobody starts it
+	apart     bool          // a node of a restore, no part of the pair
 	commit    committer
 	ops       *operations // of the epoch it serves in
 	lossy     bool        // was promoted, and that is not in the journal yet
@@ -103,8 +104,12 @@ func (n *node) start() {
 	n.published, n.shown = n.log.cut, n.log.base.clone()
 	n.taken, n.ops = nil, nil
 	n.commit = committer{n: n}
+	timers := n.w.opts.Timers
+	if n.timers != nil {
+		timers = *n.timers
+	}
 	n.replica = lease.New(lease.Config{
-		Self: n.self(), Peers: n.peers, Log: n.log, Timers: n.w.opts.Timers, Boot: n.host.bootID(),
+		Self: n.self(), Peers: n.peers, Log: n.log, Timers: timers, Boot: n.host.bootID(),
 		Sign: n.sign, Valid: n.w.valid, NewLogID: n.newLog,
 		Jitter: func(d time.Duration) time.Duration { return time.Duration(n.w.rng.Int64N(int64(d) + 1)) },
 		Flaws:  n.w.opts.Flaws,

@@ -179,6 +179,35 @@ func (s *script) askPromise(args []string) error {
 	return nil
 }
 
+// claim has an agent that is out of its mind tell a node of an epoch far above, which no node signed.
+func (s *script) claim(args []string) error {
+	if len(args) != 2 || s.w.agent(args[0]) == nil || s.w.node(args[1]) == nil {
+		return fmt.Errorf("not AGENT NODE")
+	}
+	g, n := s.w.agent(args[0]), s.w.node(args[1])
+	e := lease.Epoch{Counter: 1 << 63, Node: string(s.w.nodes[1].durable.Node)}
+	s.w.say(g.name, "claims epoch %s to %s", e, n.name)
+	promised := lease.Certificate{Kind: lease.Promised, Epoch: e}
+	won := lease.Certificate{Kind: lease.Won, Epoch: e}
+	now := n.durable.Voter.Promised.Epoch
+	s.w.send(g.at, n.at, lease.RenewReply{Epoch: now, N: 1, Promised: promised})
+	s.w.send(g.at, n.at, lease.AcceptReply{Epoch: now, Promised: promised})
+	s.w.send(g.at, n.at, lease.Promise{Certificate: promised})
+	s.w.send(g.at, n.at, lease.Announce{Certificate: won, Record: n.durable.Voter.Record})
+	return nil
+}
+
+// hasty gives a node a configuration that differs from the record; it counts from its next start.
+func (s *script) hasty(args []string) error {
+	if len(args) != 1 || s.w.node(args[0]) == nil {
+		return fmt.Errorf("not NODE")
+	}
+	t := lease.DefaultTimers()
+	s.w.node(args[0]).timers = &lease.Timers{Renew: t.Renew / 5, Stop: t.Stop / 5, Lease: t.Lease / 5, Wait: t.Wait / 5}
+	s.w.say(args[0], "has timers of its own")
+	return nil
+}
+
 func (s *script) address(args []string) error {
 	if len(args) != 3 && (len(args) != 2 || args[0] != "remove") {
 		return fmt.Errorf("not add N AGENT or remove N")

@@ -2,6 +2,7 @@ package world
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"testing"
 
@@ -39,6 +40,30 @@ func TestScenarios(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// traces are the ways things are known to go wrong. Of c7, witnesses on the primary's host, the choice of
+// witnesses takes care (core/lease).
+var traces = map[string]int{"a": 12, "b": 10, "c": 6, "e": 5, "f": 7}
+
+func TestEveryTraceHasAScenario(t *testing.T) {
+	all, err := Scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for _, s := range all {
+		for _, trace := range s.Traces {
+			told[trace] = true
+		}
+	}
+	for letter, count := range traces {
+		for i := range count {
+			if name := fmt.Sprint(letter, i+1); !told[name] {
+				t.Errorf("no scenario tells of %s", name)
+			}
+		}
 	}
 }
 
