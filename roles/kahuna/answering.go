@@ -35,11 +35,8 @@ func (a *answering) WriteHeader(status int) {
 	}
 	a.lost = true
 	h := a.Header()
-	for name := range h {
-		if name != nodes.Header {
-			h.Del(name)
-		}
-	}
+	clear(h)
+	a.s.list(a.ResponseWriter)
 	outcome := nodes.Unknown
 	if reads {
 		outcome = nodes.None

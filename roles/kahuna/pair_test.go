@@ -3,6 +3,7 @@ package kahuna
 import (
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -211,4 +212,41 @@ func TestEpochAboveAllThatTheDataKnows(t *testing.T) {
 	}
 	b := start(t, dir)
 	b.made("/region", `{"name":"two","domain":"two.example"}`)
+}
+
+// A request that was passed on to a node which says nothing more is answered when another one acts, and the
+// answer names that one.
+func TestRequestPassedOnToAStuckNode(t *testing.T) {
+	a := primary(t, t.TempDir())
+	b := a.standby(t.TempDir())
+	a.within("the standby is in sync", 20*time.Second, a.inSync)
+	arrived, over := make(chan struct{}), make(chan struct{})
+	stuck := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(arrived); <-over }))
+	defer stuck.Close()
+	defer close(over)
+	b.s.relays.to(stuck.URL, b.s)
+	b.s.relays.all[a.url] = b.s.relays.all[stuck.URL]
+	answers := make(chan *http.Response, 1)
+	go func() {
+		r, _ := http.NewRequest("GET", b.url+"/api/v2/regions", nil)
+		r.Header.Set("X-API-Key", a.key)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- answer
+	}()
+	<-arrived
+	if err := a.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
+		t.Fatal(err)
+	}
+	answer := <-answers
+	if answer == nil {
+		return
+	}
+	answer.Body.Close()
+	all, err := nodes.Parse(answer.Header.Get(nodes.Header))
+	if answer.StatusCode != 503 || answer.Header.Get(nodes.OutcomeHeader) != nodes.Unknown || err != nil || nodes.Primary(all) != b.url {
+		t.Errorf("%s, outcome %q, nodes %v %v", answer.Status, answer.Header.Get(nodes.OutcomeHeader), all, err)
+	}
 }

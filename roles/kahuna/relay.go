@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"kowabunga/core/fault"
 	"kowabunga/core/lease"
 	"kowabunga/core/nodes"
 )
@@ -56,8 +57,27 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request) {
 		unavailable(w, r, "this Kahuna does not command at present, and knows of none that does; try again in a moment")
 		return
 	}
-	s.relays.to(to.Address, s).ServeHTTP(w, r)
+	within, end := context.WithCancelCause(r.Context())
+	defer end(nil)
+	go func() {
+		if s.pair.driver.Await(within, func(st lease.Status) bool { return st.Primary != "" && st.Primary != to.ID }) != nil {
+			return
+		}
+		select { // an old primary that is still there answers what it had begun
+		case <-time.After(overtakenGrace):
+			end(errOvertaken)
+		case <-within.Done():
+		}
+	}()
+	s.relays.to(to.Address, s).ServeHTTP(w, r.WithContext(within))
 }
+
+// overtakenGrace is how long a request that was passed on may still be answered after another node than
+// the one it went to has begun to act.
+const overtakenGrace = time.Second
+
+// errOvertaken is why it is not waited for any more.
+var errOvertaken = fault.New(fault.Unavailable, "another Kahuna acts meanwhile")
 
 // stale answers a read from what this node holds, and says how old that may be.
 func (s *Server) stale(w http.ResponseWriter, r *http.Request) {
@@ -101,9 +121,10 @@ func (p *relays) to(address string, s *Server) *httputil.ReverseProxy {
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if r.Context().Err() != nil {
+			if r.Context().Err() != nil && context.Cause(r.Context()) != error(errOvertaken) {
 				return
 			}
+			s.list(w) // who acts may be another one by now
 			outcome := nodes.Unknown
 			if unsent(err) {
 				outcome = nodes.None
@@ -144,21 +165,27 @@ func (s *Server) callerOf(r *http.Request) *http.Request {
 	return &claimed
 }
 
+// named is a list of nodes as answers carry it, and what it was made from.
+type named struct {
+	record  *lease.Record
+	primary lease.NodeID
+	text    string
+}
+
 // list puts the addresses of all nodes into an answer, where there is more than one.
 func (s *Server) list(w http.ResponseWriter) {
-	text := s.named.Load()
-	if text == nil {
-		made := s.naming()
-		text = &made
-		s.named.Store(text)
+	st := s.pair.driver.Status()
+	last := s.named.Load()
+	if last == nil || last.record != st.Record || last.primary != st.Primary {
+		last = &named{st.Record, st.Primary, naming(st)}
+		s.named.Store(last)
 	}
-	if *text != "" {
-		w.Header().Set(nodes.Header, *text)
+	if last.text != "" {
+		w.Header().Set(nodes.Header, last.text)
 	}
 }
 
-func (s *Server) naming() string {
-	st := s.pair.driver.Status()
+func naming(st lease.Status) string {
 	if st.Record == nil || len(st.Record.Nodes) < 2 {
 		return ""
 	}

@@ -91,7 +91,6 @@ func (s *Server) Resume() { s.store.Resume() }
 
 // Chosen implements pair.Role.
 func (s *Server) Chosen(r *lease.Record) {
-	s.named.Store(nil)
 	if e := s.turn.epoch.Load(); e != nil && r.Epoch == *e {
 		s.fleet.Tell(agentproto.KahunaList{Epoch: *e, Seq: r.Seq + 1, Kahunas: kahunas(r.Nodes)})
 	}

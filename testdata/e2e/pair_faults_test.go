@@ -25,6 +25,12 @@ func trusting(pem string) (*http.Client, error) {
 	return &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}, nil
 }
 
+// crash kills the process; the way back starts it again.
+func (n *node) crash() (undo func()) {
+	n.proc.kill()
+	return func() { n.start() }
+}
+
 // pause stops the process where it stands, resume lets it go on.
 func (n *node) pause()  { _ = n.proc.cmd.Process.Signal(syscall.SIGSTOP) }
 func (n *node) resume() { _ = n.proc.cmd.Process.Signal(syscall.SIGCONT) }
@@ -48,6 +54,10 @@ func (p *pair) hear(ns string) {
 	p.do(append(in(p.inside(ns)), "nft", "delete table ip cut")...)
 }
 
+// deafTo loses whatever comes from some addresses, hears ends that.
+func (n *node) deafTo(from ...string) { n.p.t.Helper(); n.p.deafen(n.name, from...) }
+func (n *node) hears()                { n.p.t.Helper(); n.p.hear(n.name) }
+
 // freeze makes whatever writes to the node's disk wait until thaw.
 func (n *node) freeze() {
 	n.p.t.Helper()
@@ -62,7 +72,7 @@ func (n *node) thaw() {
 	}
 }
 
-// fill leaves no room on the node's disk, clear makes some.
+// fill leaves no room on the node's disk.
 func (n *node) fill() {
 	n.p.t.Helper()
 	f, err := os.OpenFile(filepath.Join(n.disk, "ballast"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -80,9 +90,14 @@ func (n *node) fill() {
 	}
 }
 
-func (n *node) clear() {
+// cleared makes room, and starts the node again if it ended for want of that, as a service manager does.
+func (n *node) cleared() {
 	n.p.t.Helper()
 	if err := os.Remove(filepath.Join(n.disk, "ballast")); err != nil {
 		n.p.t.Fatal(err)
+	}
+	if !n.proc.alive() {
+		n.p.t.Logf("%s had ended", n.name)
+		n.start()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -38,25 +38,23 @@ type pair struct {
 	obeyed string // file in which agents write down what they obey
 	ca     string // PEM
 	key    string
+	loads  int // loads so far
 }
 
 // node is one of the two.
 type node struct {
-	p          *pair
-	name       string
-	address    string
-	url        string
-	disk       string // mount point
-	dir        string
-	frozen     bool
-	proc       *process
-	standbyOf  string
-	http       *http.Client
-	cutsFrom   map[string]bool
-	namespaced string
+	p       *pair
+	name    string
+	address string
+	url     string
+	disk    string // mount point
+	dir     string
+	frozen  bool
+	proc    *process
+	http    *http.Client
 }
 
-var pairs atomic.Int32
+var keep = flag.Bool("keep", false, "leave the logs of a pair where they are")
 
 func newPair(t testing.TB) *pair {
 	t.Helper()
@@ -79,7 +77,8 @@ func newPair(t testing.TB) *pair {
 	p.connect("g", network+"20")
 	for i, name := range []string{"a", "b"} {
 		n := &node{p: p, name: name, address: network + fmt.Sprint(11+i), disk: filepath.Join(dir, name)}
-		n.url, n.dir, n.namespaced = "https://"+n.address+":8443", filepath.Join(n.disk, "kahuna"), p.connect(name, n.address)
+		n.url, n.dir = "https://"+n.address+":8443", filepath.Join(n.disk, "kahuna")
+		p.connect(name, n.address)
 		n.makeDisk()
 		p.nodes[i] = n
 	}
@@ -160,8 +159,7 @@ func (p *pair) remove() {
 			n.proc.kill()
 		}
 		if p.t.Failed() {
-			text, _ := os.ReadFile(n.log())
-			p.t.Logf("%s:\n%s", n.log(), text[max(0, len(text)-24<<10):])
+			p.t.Logf("%s, without requests and agents:\n%s", n.log(), n.said())
 		}
 	}
 	for _, h := range p.hosts {
@@ -176,6 +174,10 @@ func (p *pair) remove() {
 		_ = exec.Command("ip", "netns", "del", p.inside(name)).Run()
 	}
 	_ = exec.Command("ip", "link", "del", p.bridge()).Run()
+	if *keep {
+		p.t.Logf("%s is kept", p.dir)
+		return
+	}
 	os.RemoveAll(p.dir)
 }
 
@@ -225,6 +227,18 @@ func (p *pair) begin() {
 	}
 	b.start("--listen", b.address+":8443", "--url", b.url, "--standby-of", a.url, "--pair-key-file", filepath.Join(a.dir, "secrets", "pair-key"))
 	eventually(t, "the second one is in sync", func() error { return p.synced(0) })
+}
+
+// said is the end of the node's log, without what clients and agents did.
+func (n *node) said() string {
+	text, _ := os.ReadFile(n.log())
+	var out []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, "msg=request ") && !strings.Contains(line, "msg=\"agent ") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out[max(0, len(out)-100):], "")
 }
 
 // start starts the node's Kahuna; it may have work to do before it answers.

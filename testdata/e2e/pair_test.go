@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"flag"
+
 	"fmt"
 	"testing"
 	"time"
@@ -10,39 +12,55 @@ import (
 	"kowabunga/roles/sim/history"
 )
 
-// Two Kahunas under load, each fault after the other: nothing that was acknowledged is lost, what clients
-// saw could have come from one Kahuna that never fails, and no agent obeys an old primary.
+// Two Kahunas under load, one blow after the other: nothing that was acknowledged is lost, what clients saw
+// could have come from one Kahuna that never fails, and no agent obeys an old primary.
 func TestPair(t *testing.T) {
 	p := newPair(t)
 	p.agents(9, 21)
-	p.strike("kill", func(primary, other *node) func() {
-		primary.proc.kill()
-		return func() { primary.start() }
-	})
+	for _, b := range blows {
+		if b.short {
+			p.strike(b)
+		}
+	}
 }
 
-// strike has something happen to the two under load, waits until writes are acknowledged again, has it
-// undone, waits until both have everything again, and looks at what came of it.
-func (p *pair) strike(name string, hit func(primary, other *node) (undo func())) {
+var only = flag.String("blow", "", "the only blow to be dealt to a pair; all of a test when empty")
+
+// strike deals a blow under load, waits until writes are acknowledged again, has it undone, waits until both
+// have everything again, and looks at what came of it.
+func (p *pair) strike(b blow) {
 	t := p.t
 	t.Helper()
+	if *only != "" && *only != b.name {
+		return
+	}
 	eventually(t, "both are in sync with witnesses", func() error { return p.synced(3) })
 	primary := p.acts()
-	l := p.load(name)
-	l.more(300)
+	other := primary.other()
+	p.loads++
+	l := p.load(fmt.Sprintf("load%d", p.loads))
+	l.more(200)
 	at := l.rec.Now()
-	undo := hit(primary, primary.other())
-	time.Sleep(50 * time.Millisecond) // answers that were on their way arrive
-	l.more(300)
+	t.Logf("%s: %s acts, %s", b.name, primary.name, time.Now().UTC().Format("15:04:05.000"))
+	undo := b.hit(primary, other)
+	time.Sleep(max(b.hold, 50*time.Millisecond)) // answers that were on their way arrive
+	l.more(200)
 	struck := l.rec.Now()
+	if b.moves && p.acts() != other {
+		t.Errorf("%s: %s does not act", b.name, other.name)
+	}
 	undo()
-	eventually(t, "both are in sync again after "+name, func() error { return p.synced(3) })
-	l.more(300)
+	eventually(t, "both are in sync again after "+b.name, func() error { return p.synced(3) })
+	l.more(200)
+	undone := l.rec.Now()
 	l.end()
 	p.alike()
-	t.Logf("figure\t%s: longest without an acknowledged write\t%.0f\tms", name, 1000*history.Silence(l.rec.Ops(), at, struck).Seconds())
-	t.Logf("figure\t%s: longest without an acknowledged write when it is undone\t%.0f\tms", name, 1000*history.Silence(l.rec.Ops(), struck, l.rec.Now()).Seconds())
-	t.Logf("%d commands and states obeyed so far", p.obedient(t))
+	figure := func(what string, from, to time.Duration) {
+		t.Logf("figure\t%s: longest without an acknowledged write%s\t%.0f\tms", b.name, what, 1000*history.Silence(l.rec.Ops(), from, to).Seconds())
+	}
+	figure("", at, struck)
+	figure(", once it is undone", struck, undone)
+	p.obedient(t)
 }
 
 // alike waits until both nodes show the same, and has both checked.

@@ -31,6 +31,7 @@ type fate struct {
 	answered bool // by a Kahuna: that is the answer
 	begun    bool // it may have been carried out: only what can be repeated is sent again
 	waits    bool // the node is up and says that none acts at the moment
+	acts     bool // it says that it acts itself by now: no other need be asked
 	hopeless bool // waiting does not help
 }
 
@@ -63,7 +64,7 @@ func (c *Client) fateOf(resp *http.Response, kahuna, moved bool) fate {
 // although it may have been carried out. With one node known, a connection that fails is told at once; while
 // several are known, or one says that none acts, it goes on for the time of a take-over.
 func (c *Client) try(ctx context.Context, again bool, send func(base string, patience time.Duration) (fate, error)) error {
-	began, wait := time.Now(), c.retry
+	began, wait, returned := time.Now(), c.retry, false
 	for round := 1; ; round++ {
 		var failures []error
 		lost, waits, doubt := true, false, false
@@ -88,6 +89,11 @@ func (c *Client) try(ctx context.Context, again bool, send func(base string, pat
 			failures = append(failures, err)
 			lost = lost && became.hopeless
 			waits, doubt = waits || became.waits, doubt || became.begun
+			if became.acts && !returned { // once: it may be mistaken
+				returned = true
+				c.nodes.lead(base)
+				break
+			}
 		}
 		err := together(failures)
 		switch several := c.nodes.several(); {

@@ -85,7 +85,9 @@ func (c *Client) refused(base string, resp *http.Response, body []byte, id strin
 	case p.Code != f.Code && p.Code != "":
 		f.Err = Word(p.Code)
 	}
-	return c.fateOf(resp, true, moved), f
+	became := c.fateOf(resp, true, moved)
+	became.acts = became.waits && to == base
+	return became, f
 }
 
 // Word is a code of the server that is none of core/fault's, as the cause of a fault. RFC 8628 has such.

@@ -156,6 +156,27 @@ func TestStuckNode(t *testing.T) {
 	}
 }
 
+// A node that could not answer and acts by itself by now, as after a take-over, is asked again before any
+// other: that may stand still.
+func TestNodeThatActsByNow(t *testing.T) {
+	for outcome, asked := range map[string]map[string]string{nodes.None: {"read": "aa", "write": "aa"}, nodes.Unknown: {"read": "aa", "write": "a"}} {
+		for what, r := range map[string]Request{"read": read, "write": write} {
+			first := true
+			p := newPair(t, true, func(p *pair, node string, w http.ResponseWriter, _ *http.Request) {
+				p.tell(w, "a")
+				if first {
+					w.Header().Set(nodes.OutcomeHeader, outcome)
+					problem(w, 503, "unavailable", "", "the other node did not answer")
+				}
+				first = false
+			})
+			if _, err := p.api.Do(t.Context(), r); p.asked() != asked[what] || (err == nil) != (p.asked() == "aa") {
+				t.Errorf("outcome %s: a %s asked %s: %v", outcome, what, p.asked(), err)
+			}
+		}
+	}
+}
+
 // While no node acts a request waits for one, and the person is told once; after the longest time a
 // take-over needs it fails and says what each node said.
 func TestWaitForAPrimary(t *testing.T) {
