@@ -165,8 +165,8 @@ func (s *Server) callerOf(r *http.Request) *http.Request {
 	return &claimed
 }
 
-// named is a list of nodes as answers carry it, and what it was made from.
-type named struct {
+// listing is a list of nodes as answers carry it, and what it was made from.
+type listing struct {
 	record  *lease.Record
 	primary lease.NodeID
 	text    string
@@ -177,7 +177,7 @@ func (s *Server) list(w http.ResponseWriter) {
 	st := s.pair.driver.Status()
 	last := s.named.Load()
 	if last == nil || last.record != st.Record || last.primary != st.Primary {
-		last = &named{st.Record, st.Primary, naming(st)}
+		last = &listing{st.Record, st.Primary, naming(st)}
 		s.named.Store(last)
 	}
 	if last.text != "" {

@@ -48,7 +48,7 @@ type Server struct {
 	turn     *turn
 	notes    notes
 	relays   relays
-	named    atomic.Pointer[named] // the header that lists the nodes
+	named    atomic.Pointer[listing] // the header that lists the nodes
 	rules    atomic.Pointer[behaviour.Config]
 	policy   atomic.Pointer[gate.Policy]
 	tls      *certificates
