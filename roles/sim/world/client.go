@@ -25,6 +25,7 @@ type asked struct {
 	to    *node
 	floor uint64 // what had been acknowledged to anybody when it was first sent
 	tries int
+	since int // losses that were accepted before it was first sent
 	reply *reply
 	acked time.Duration
 }
@@ -74,7 +75,7 @@ func (c *client) invent() *asked {
 func (c *client) send(a *asked) {
 	c.results[a.id] = a
 	if a.tries == 0 {
-		a.floor = c.w.truth.acked
+		a.floor, a.since = c.w.truth.acked, c.w.truth.losses
 	}
 	a.tries++
 	tries := a.tries
@@ -141,6 +142,9 @@ func (c *client) judge(a *asked, r reply) {
 	}
 	if w.script != nil {
 		w.say(c.name, "%s %s: record %d%s", a.id, what, r.at.Index, map[bool]string{true: ", " + r.value}[a.verb == reads && r.value != ""])
+	}
+	if a.since != w.truth.losses {
+		return // the answer may be of what is lost since
 	}
 	if !w.truth.shown(r.at) && !w.truth.lossy {
 		w.broken("nothing is seen too early", "%s %s at record %d, which is not published", a.id, what, r.at.Index)

@@ -28,6 +28,7 @@ type truth struct {
 	w         *World
 	published []published // from index 1 on
 	acked     uint64      // the highest index a client was told of
+	losses    int         // that a person accepted
 	lossy     bool        // a person accepted a loss; what was published past kept may be gone
 	requests  map[string]uint64
 	obeyed    map[string]lease.Epoch // by agents, by identity
@@ -102,6 +103,7 @@ func (t *truth) acting(n *node) {
 // forget lets go of what a person accepted to lose: all that a log does not have.
 func (t *truth) forget(log *chain) {
 	t.lossy = true
+	t.losses++
 	t.effects = map[string]int{} // what was done may be asked for again: that it was done is lost
 	kept := min(t.end(), log.End().Index)
 	for ; kept > log.cut.Index; kept-- {
@@ -118,9 +120,4 @@ func (t *truth) forget(log *chain) {
 		t.published = t.published[:kept]
 	}
 	t.acked = min(t.acked, kept)
-	for _, c := range t.w.clients {
-		if c.busy != nil {
-			c.busy.floor = min(c.busy.floor, kept)
-		}
-	}
 }
