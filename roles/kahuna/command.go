@@ -15,7 +15,7 @@ import (
 func Command() *cobra.Command {
 	cmd := &cobra.Command{Use: "kahuna", Short: "The control plane: API, agents' endpoint, operations, store"}
 	cmd.AddCommand(initCommand(), serveCommand(), statusCommand(), checkCommand(), backupCommand(), restoreCommand(), rotateCommand(),
-		pairKeyCommand(), handoffCommand(), promoteCommand(), modeCommand(), adoptCommand(), witnessesCommand())
+		pairKeyCommand(), handoffCommand(), promoteCommand(), modeCommand(), adoptCommand(), witnessesCommand(), forksCommand())
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package kahuna
 import (
 	"bytes"
 	"encoding/json"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"kowabunga/core/holding"
 	"kowabunga/core/lease"
+	"kowabunga/core/model"
 	"kowabunga/roles/kahuna/pair"
 )
 
@@ -193,4 +195,70 @@ func TestPairKeyIsPrinted(t *testing.T) {
 	if again := r.says("pair-key ", "pair-key"); again != out {
 		t.Error("the second time it is another one")
 	}
+}
+
+// Both nodes have figures of the pair.
+func TestFiguresOfAPair(t *testing.T) {
+	a := primary(t, t.TempDir())
+	b := a.standby(t.TempDir())
+	a.within("the standby is in sync", 20*time.Second, a.inSync)
+	figures := func(r *running) string {
+		w := httptest.NewRecorder()
+		r.s.health(true).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		return w.Body.String()
+	}
+	text := figures(a)
+	for _, want := range []string{`kowabunga_pair_role{role="primary"} 1`, "kowabunga_pair_right 1", "kowabunga_pair_sync_set 2", `kowabunga_pair_lag_records{address="` + b.url + `"}`,
+		`kowabunga_pair_events_total{what="sync set grows"} 1`, `kowabunga_pair_events_total{what="sync set shrinks"} 0`, "kowabunga_pair_witnesses_connected 0"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the primary shows no %s", want)
+		}
+	}
+	text = figures(b)
+	for _, want := range []string{`kowabunga_pair_role{role="standby"} 1`, "kowabunga_pair_right 0", `kowabunga_pair_lag_seconds{address="` + b.url + `"}`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the standby shows no %s", want)
+		}
+	}
+}
+
+// What a node gave up can be read without a server: who wanted what, without secrets.
+func TestForksAreReadable(t *testing.T) {
+	a := start(t, t.TempDir())
+	if out := a.says("no forks", "forks", "list"); out == "" {
+		t.Error("nothing said")
+	}
+	common := a.s.store.Tip()
+	a.made("/region", `{"name":"alone","domain":"alone.example"}`)
+	a.made("/user", `{"name":"ann","email":"ann@example.net","role":"user"}`)
+	var issued struct{ Key string }
+	for u := range model.All[*model.User](a.s.store.View()) {
+		if status := a.ask("PATCH", "/api/v2/user/"+string(u.ID)+"/token", "", &issued); status != 200 {
+			t.Fatal(status)
+		}
+	}
+	if err := a.s.store.Present().Fork(t.Context(), common, filepath.Join(a.s.cfg.forks(), "a.fork")); err != nil {
+		t.Fatal(err)
+	}
+	a.stop()
+	if err := os.WriteFile(filepath.Join(a.s.cfg.forks(), "b.fork"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var files []ForkFile
+	out := a.says("a.fork", "forks", "list", "-o", "json")
+	if err := json.Unmarshal([]byte(out), &files); err != nil || len(files) != 2 || files[0].After != common.Index || files[0].Records < 3 || files[1].Problem == "" {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text := a.says("+ region alone", "forks", "show", "a.fork")
+	for _, want := range []string{"+ user ann", `domain: "alone.example"`, "master key"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	raw := a.says("alone.example", "forks", "show", "-o", "json", filepath.Join(a.s.cfg.forks(), "a.fork"))
+	if issued.Key == "" || strings.Contains(raw+text, issued.Key) {
+		t.Error("a secret is shown")
+	}
+	a.refuses("there is no", "forks", "show", "none.fork")
+	a.refuses("not a fork", "forks", "show", "b.fork")
 }

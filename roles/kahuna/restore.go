@@ -251,6 +251,11 @@ func into(cmd *cobra.Command, c *Config, s *config.Set, src *source, o store.Res
 	if err := initialise(cmd.Context(), c, s, given(cmd, s)); err != nil {
 		return err
 	}
+	if o.Promote {
+		if err := c.markLoss(fmt.Sprintf("restored from a backup that ends at record %d", made.Reached.Index)); err != nil {
+			return err
+		}
+	}
 	out.Dir, out.MasterKey = c.Dir, filepath.Join(c.secrets(), "master-key")
 	out.fill(made, n)
 	return nil

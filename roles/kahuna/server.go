@@ -129,7 +129,7 @@ func (s *Server) prepare(secret []byte) error {
 		return err
 	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.registry.MustRegister(newMetrics(s), figures.New(s.store))
+	s.registry.MustRegister(newMetrics(s), newPairMetrics(s), figures.New(s.store))
 	first, err := s.assemble()
 	if err != nil {
 		return err
