@@ -34,7 +34,7 @@ func TestContextKnowsBothKahunas(t *testing.T) {
 	onward := httputil.NewSingleHostReverseProxy(there)
 	onward.Transport = w.browser.Transport
 	onward.ModifyResponse = func(answer *http.Response) error {
-		answer.Header.Set(nodes.Header, nodes.Format([]nodes.Node{{URL: first.URL}, {URL: w.url, Primary: true}}))
+		answer.Header.Set(nodes.Header, nodes.Format([]nodes.Node{{URL: first.URL}, {URL: w.url}}))
 		if answer.Request.Method != http.MethodGet {
 			dead.Store(true)
 		}

@@ -51,7 +51,7 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request) {
 	}
 	st := s.pair.driver.Status()
 	to, there := st.Record.Node(st.Primary)
-	if !there || to.ID == s.pair.self.ID || to.Address == "" || r.Header.Get(relayed) != "" {
+	if !there || to.ID == s.pair.self.ID || to.Address == "" || r.Header.Get(relayed) != "" || silent(st) {
 		w.Header().Set(nodes.OutcomeHeader, nodes.None)
 		w.Header().Set("Retry-After", "2")
 		unavailable(w, r, "this Kahuna does not command at present, and knows of none that does; try again in a moment")
@@ -59,25 +59,43 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request) {
 	}
 	within, end := context.WithCancelCause(r.Context())
 	defer end(nil)
-	go func() {
-		if s.pair.driver.Await(within, func(st lease.Status) bool { return st.Primary != "" && st.Primary != to.ID }) != nil {
-			return
-		}
-		select { // an old primary that is still there answers what it had begun
-		case <-time.After(overtakenGrace):
-			end(errOvertaken)
-		case <-within.Done():
-		}
-	}()
+	go s.watch(within, to.ID, end)
 	s.relays.to(to.Address, s).ServeHTTP(w, r.WithContext(within))
 }
 
-// overtakenGrace is how long a request that was passed on may still be answered after another node than
-// the one it went to has begun to act.
-const overtakenGrace = time.Second
+// watchEvery is how often it is seen whether the node still acts that a request was passed on to. It gets as
+// long to answer what it had begun.
+const watchEvery = 500 * time.Millisecond
 
-// errOvertaken is why it is not waited for any more.
-var errOvertaken = fault.New(fault.Unavailable, "another Kahuna acts meanwhile")
+// errGone is why the answer to a request that was passed on is not waited for any more.
+var errGone = fault.New(fault.Unavailable, "the other Kahuna acts no more, or says nothing")
+
+// watch ends a request that was passed on to a node when that does not act any more.
+func (s *Server) watch(ctx context.Context, to lease.NodeID, end context.CancelCauseFunc) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for gone := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		st := s.pair.driver.Status()
+		switch now := st.Primary != "" && st.Primary != to || silent(st); {
+		case now && gone:
+			end(errGone)
+			return
+		default:
+			gone = now
+		}
+	}
+}
+
+// silent tells whether a node that follows has not heard the one that acts for so long that it has no lease
+// from it any more. A caller reaches that one by itself, or nobody does.
+func silent(st lease.Status) bool {
+	return st.Role == "standby" && st.Record != nil && st.Silent > st.Record.Timers.Stop
+}
 
 // stale answers a read from what this node holds, and says how old that may be.
 func (s *Server) stale(w http.ResponseWriter, r *http.Request) {
@@ -121,7 +139,7 @@ func (p *relays) to(address string, s *Server) *httputil.ReverseProxy {
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if r.Context().Err() != nil && context.Cause(r.Context()) != error(errOvertaken) {
+			if r.Context().Err() != nil && context.Cause(r.Context()) != error(errGone) {
 				return
 			}
 			s.list(w) // who acts may be another one by now

@@ -6,17 +6,20 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"kowabunga/core/nodes"
 )
 
 // addresses are those of the one or two Kahunas behind some credentials, in the order to try. The first is
-// the one that answered last.
+// the one that acts, as far as is known, or the one that answered last.
 type addresses struct {
 	mu sync.Mutex
 	// given is the one that a person named: it stays, whatever a server says.
 	given string
 	known []string
+	acts  string               // as the last answer said
+	away  map[string]time.Time // did not answer, and when
 }
 
 // all is the present order.
@@ -44,6 +47,31 @@ func (a *addresses) next(tried map[string]bool) string {
 	return ""
 }
 
+// awayFor is how long an address that did not answer is not asked first because another one says that it acts.
+const awayFor = time.Minute
+
+// failed remembers that an address did not answer.
+func (a *addresses) failed(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.away == nil {
+		a.away = map[string]time.Time{}
+	}
+	a.away[address] = time.Now()
+}
+
+// answered puts the address first that will be asked next: the one that acts, which saves a request from being
+// passed on, or else the one that answered.
+func (a *addresses) answered(address string) {
+	a.mu.Lock()
+	delete(a.away, address)
+	if at, away := a.away[a.acts]; a.acts != "" && !(away && time.Since(at) < awayFor) {
+		address = a.acts
+	}
+	a.mu.Unlock()
+	a.lead(address)
+}
+
 // lead puts an address first, if it is known.
 func (a *addresses) lead(address string) {
 	a.mu.Lock()
@@ -64,6 +92,7 @@ func (a *addresses) learn(from string, h http.Header) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.acts = nodes.Primary(told)
 	good := func(address string) bool {
 		return checkURL(address) == nil && (strings.HasPrefix(address, "https:") || strings.HasPrefix(from, "http:"))
 	}

@@ -81,10 +81,13 @@ func (c *Client) try(ctx context.Context, again bool, send func(base string, pat
 			became, err := send(base, patience)
 			switch {
 			case became.answered:
-				c.nodes.lead(base)
+				c.nodes.answered(base)
 				return err
 			case ctx.Err() != nil, became.begun && !again:
 				return err
+			}
+			if !became.waits {
+				c.nodes.failed(base)
 			}
 			failures = append(failures, err)
 			lost = lost && became.hopeless

@@ -147,7 +147,7 @@ func TestStuckNode(t *testing.T) {
 				<-held
 			}
 		})
-		p.api.slow = time.Millisecond
+		p.api.slow = 200 * time.Millisecond
 		_, err := p.api.Do(t.Context(), r)
 		close(held)
 		if err != nil || !strings.HasSuffix(p.asked(), "b") {
@@ -174,6 +174,32 @@ func TestNodeThatActsByNow(t *testing.T) {
 				t.Errorf("outcome %s: a %s asked %s: %v", outcome, what, p.asked(), err)
 			}
 		}
+	}
+}
+
+// A client asks the node that acts, and not the other one, which would pass its requests on; but not one
+// that does not answer.
+func TestAskTheOneThatActs(t *testing.T) {
+	p := newPair(t, true, func(p *pair, _ string, w http.ResponseWriter, _ *http.Request) { p.tell(w, "b") })
+	for range 3 {
+		if _, err := p.api.Do(t.Context(), write); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.asked() != "abb" {
+		t.Errorf("asked %q", p.asked())
+	}
+	p.b.Close()
+	for range 2 {
+		if _, err := p.api.Do(t.Context(), read); err != nil {
+			t.Fatal(err)
+		}
+		if first := p.api.Nodes()[0]; first != p.a.URL {
+			t.Errorf("%s is asked first", first)
+		}
+	}
+	if p.asked() != "abbaa" {
+		t.Errorf("asked %q", p.asked())
 	}
 }
 
