@@ -131,6 +131,12 @@ func (s *Store) commit() {
 			w.job.reply(answer{err: err})
 		}
 	}
+	if probe && s.full && len(records) == 0 { // what is little may fit all the same, and would prove nothing
+		for _, j := range chores {
+			j.reply(answer{err: s.Err()})
+		}
+		return
+	}
 	if len(records) > 0 || probe || trim && s.due() {
 		cuts := trimAtLeast + trimPerRecord*len(records)
 		if trim {
@@ -139,6 +145,7 @@ func (s *Store) commit() {
 		next, err := s.write(ofCommit, records, cuts)
 		if err != nil {
 			f := s.failed(err)
+			s.full = s.full || len(records) > 0
 			s.unwait(f)
 			for _, j := range chores {
 				j.reply(answer{err: f})
@@ -252,7 +259,8 @@ func (s *Store) committed(next state, records []*pending) {
 	s.state, s.uncommitted = next, nil
 	s.last = &snapshot{root: s.tip, state: next}
 	s.grown(records)
-	if s.failure.Swap(nil) != nil {
+	s.full = s.full && len(records) == 0
+	if !s.full && s.failure.Swap(nil) != nil {
 		s.log.Info("store writes again", "index", next.Index)
 	}
 	if !s.opts.Held {

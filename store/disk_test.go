@@ -56,9 +56,17 @@ func fillUp(opts Options) int {
 		fmt.Println(acked, "acknowledged,", n, "visible")
 		return 1
 	}
+	if err := s.Probe(context.Background()); !fault.Is(err, fault.Unavailable) || s.Err() == nil {
+		fmt.Println("a probe, for which there is room, says that the disk takes changes:", err, s.Err())
+		return 1
+	}
 	_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was)
 	if _, err := s.Update(context.Background(), Cause{}, put(region(5000))); err != nil || s.Err() != nil {
 		fmt.Println("with room again:", err, s.Err())
+		return 1
+	}
+	if err := s.Probe(context.Background()); err != nil {
+		fmt.Println("a probe with room again:", err)
 		return 1
 	}
 	if s.Tip().Index != tip.Index+1 {

@@ -56,6 +56,7 @@ type Store struct {
 	uncommitted []tree.Change // since then
 	oldest      time.Time     // time of the oldest record kept, zero when not known
 	broken      bool          // only the file knows what stands
+	full        bool          // the last records could not be written
 	batch       []*job
 }
 

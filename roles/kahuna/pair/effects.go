@@ -52,6 +52,7 @@ func (d *Driver) do(effect lease.Effect) {
 		d.cfg.Role.Serve(e.Epoch, e.Record)
 	case lease.Stop:
 		d.rules.Store(nil)
+		d.probe.Store(0) // records of the other node wait behind it
 		j.Halt(notPrimary(e.Why))
 		d.cfg.Role.Stop(e.Why)
 	case lease.Drain:
