@@ -147,3 +147,15 @@ func TestAHungDiskEndsTheReign(t *testing.T) {
 	c.run(8*time.Second, "A stops", func() bool { return !a.serving })
 	c.run(12*time.Second, "B serves", func() bool { return b.serving })
 }
+
+func TestAStandbyWithAHungDiskHoldsNobodyUp(t *testing.T) {
+	c, a, b := pair(t)
+	b.hung = true
+	c.run(8*time.Second, "a write is acknowledged without B", a.write("x"))
+	c.pass(10 * time.Second)
+	if sync := a.replica.Status(c.now).Record.Sync; len(sync) != 1 {
+		t.Fatalf("the sync set is %v, while B writes nothing", sync)
+	}
+	b.wakes()
+	c.run(10*time.Second, "B is back in the sync set", func() bool { return len(a.replica.Status(c.now).Record.Sync) == 2 })
+}

@@ -55,6 +55,7 @@ type host struct {
 	serving   bool
 	draining  bool
 	hung      bool
+	writes    []Write // that hang
 	logs      int
 	snapshots int // sent
 	image     []Entry
@@ -157,6 +158,10 @@ func (h *host) step(e Event) {
 				later(time.Millisecond, func() Event { return Fsynced{f.Token} })
 			}
 		case Write:
+			if h.hung {
+				h.writes = append(h.writes, f)
+				continue
+			}
 			later(time.Millisecond, func() Event {
 				if f.Entries[0].Position.Index != h.log.End().Index+1 {
 					h.c.t.Fatalf("%s writes record %d after %d", h.id, f.Entries[0].Position.Index, h.log.End().Index)
@@ -210,6 +215,16 @@ func (h *host) step(e Event) {
 	if h.life == life {
 		h.arm()
 	}
+}
+
+// wakes has a hung disk do what it was told meanwhile.
+func (h *host) wakes() {
+	h.hung = false
+	for _, w := range h.writes {
+		h.log.entries = append(h.log.entries, w.Entries...)
+		h.step(Written{w.Token, true})
+	}
+	h.writes = nil
 }
 
 func (h *host) arm() {

@@ -13,6 +13,7 @@ type peer struct {
 	next   Position // where the next message begins
 	known  bool     // whether next is a place that both have
 	heard  time.Duration
+	moved  time.Duration // when it last had everything, or more than before
 	beatAt time.Duration
 	n      uint64        // of the last message
 	flying bool          // it has no answer yet
@@ -101,8 +102,8 @@ func (n *Replica) shipped(from Address, m EntriesReply) {
 		if !p.known || m.End.Index > p.next.Index {
 			p.next, p.known = m.End, true
 		}
-		if m.End.Index > p.acked.Index {
-			p.acked = m.End
+		if m.End.Index > p.acked.Index || m.End.Index >= end.Index {
+			p.acked, p.moved = m.End, n.now
 		}
 		n.progress()
 		n.grow(p)
@@ -133,7 +134,7 @@ func (n *Replica) hello(m Hello) {
 	}
 	p := r.peers[m.Node.ID]
 	if p == nil {
-		p = &peer{node: m.Node, heard: n.now}
+		p = &peer{node: m.Node, heard: n.now, moved: n.now}
 		r.peers[m.Node.ID] = p
 		n.ship(p)
 	}
@@ -213,6 +214,8 @@ func (n *Replica) tickPeers() {
 				n.progress()
 			}
 			n.silent(p)
+		} else if p.acked.Index < n.cfg.Log.End().Index && n.now >= p.moved+stuck && r.newest().InSync(p.log) && n.heardSince(p.moved) {
+			n.shrink("node "+string(p.node.ID)+" answers, and writes nothing", p.log)
 		}
 	}
 	if r.waitFor != "" && n.now > r.waits+growAtMost {

@@ -38,7 +38,7 @@ func (n *Replica) rule(e Epoch, chosen *Record) {
 	n.reign = &reign{epoch: e, since: n.now, oks: map[Address]bool{}, resend: n.now + beat, peers: map[NodeID]*peer{}, answered: map[Address]time.Duration{}, sent: map[uint64]time.Duration{}, renewAt: n.now}
 	n.primary, n.missing = n.d.Node, nil
 	if o, ok := chosen.Other(n.d.Node); ok {
-		n.reign.peers[o.ID] = &peer{node: o, heard: n.now}
+		n.reign.peers[o.ID] = &peer{node: o, heard: n.now, moved: n.now}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 const (
 	beat        = 500 * time.Millisecond  // between messages to a node that follows, and of what was not answered
 	silence     = 2 * time.Second         // a node in the sync set that says nothing this long is taken out
+	stuck       = 3 * time.Second         // and one that answers all this time and puts no record on its disk that is waited for
 	attempt     = 1500 * time.Millisecond // a phase of an election
 	again       = time.Second             // until the next attempt, and up to as much more
 	peerGrace   = 300 * time.Millisecond  // for the other node's promise, once there are enough without it
