@@ -49,7 +49,7 @@ func Tables() []model.Table {
 	for _, k := range Kinds {
 		out = append(out, k.Table)
 	}
-	return append(out, settingTable, proofTable, letterTable)
+	return append(out, settingTable, proofTable, letterTable, pairTable)
 }
 
 // OpsV1 are the operations of the frozen contract that this release has.

@@ -42,6 +42,12 @@ var inside = map[model.Kind][]Field{
 		related("user_id", func(o *model.Token) *model.ID { return &o.User }, model.KindUser),
 		secret("key", -1, func(o *model.Token) *model.Secret { return &o.Hash }),
 		secret("stored_key", -1, func(o *model.Token) *model.Secret { return &o.StoredKey })},
+	model.KindPair: {str("epoch", -1, func(o *model.Pair) *string { return &o.Epoch }),
+		str("primary", -1, func(o *model.Pair) *string { return &o.Primary }),
+		list("nodes", -1, func(o *model.Pair) *[]string { return &o.Nodes }),
+		list("in_sync", -1, func(o *model.Pair) *[]string { return &o.InSync }),
+		list("witnesses", -1, func(o *model.Pair) *[]string { return &o.Witnesses }),
+		str("mode", -1, func(o *model.Pair) *string { return &o.Mode })},
 	operation.Kind: {boolean("cancel", -1, func(o *operation.Operation) *bool { return &o.Cancel }),
 		word("state", func(o *operation.Operation) *operation.State { return &o.State })},
 }

@@ -238,6 +238,7 @@ var (
 		Refs:    []model.Ref{{Field: "user", To: model.KindUser, IDs: id(func(o *model.Proof) model.ID { return o.User }), OnDelete: model.Cascade}},
 		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.Proof).Hash} },
 	}
+	pairTable   = model.Table{Kind: model.KindPair, New: func() model.Object { return new(model.Pair) }, Unique: []model.Index{names}}
 	letterTable = model.Table{Kind: model.KindLetter, New: func() model.Object { return new(model.Letter) },
 		Refs:    []model.Ref{{Field: "user", To: model.KindUser, IDs: id(func(o *model.Letter) model.ID { return o.User }), OnDelete: model.Cascade}},
 		Secrets: func(o model.Object) []*model.Secret { return []*model.Secret{&o.(*model.Letter).Data} },

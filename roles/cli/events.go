@@ -9,6 +9,7 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
+	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/roles/cli/client"
 )
@@ -27,7 +28,7 @@ func eventsCommand() *cobra.Command {
 	last := cmd.Flags().Uint64P("lines", "n", 20, "`N`: begin with the last N events; 0 for none")
 	kinds := cmd.Flags().StringSlice("kind", nil, "`KIND`: show only changes of this kind; may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("from", "lines")
-	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(append(kindNames(), string(operation.Kind)), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(append(kindNames(), string(operation.Kind), string(model.KindPair)), cobra.ShellCompDirectiveNoFileComp))
 	return leaf(cmd, nil, asData, func(c *call, _ []string) error {
 		wanted, err := kindSet(*kinds)
 		if err != nil {
@@ -65,6 +66,8 @@ func kindSet(kinds []string) (map[string]bool, error) {
 			out[string(k.Name)] = true
 		case strings.TrimSuffix(name, "s") == string(operation.Kind):
 			out[string(operation.Kind)] = true
+		case name == string(model.KindPair):
+			out[name] = true
 		default:
 			return nil, unknownKind(name)
 		}
@@ -93,6 +96,14 @@ func (c *call) event(e *client.Change, wanted map[string]bool) error {
 				continue // the receipt of a request that stands here itself
 			}
 			o.Phase = string(work.State) + " " + done(&work)
+		}
+		var pair struct {
+			Primary, Mode    string
+			Nodes, Witnesses []string
+			InSync           []string `json:"in_sync"`
+		}
+		if change.Kind == string(model.KindPair) && json.Unmarshal(change.Object, &pair) == nil {
+			name = fmt.Sprintf("%s acts, %d of %d in the sync set, mode %s, witnesses: %d", pair.Primary, len(pair.InSync), len(pair.Nodes), pair.Mode, len(pair.Witnesses))
 		}
 		if o.Phase != "" && o.Phase != "ready" {
 			name += " (" + o.Phase + ")"

@@ -87,7 +87,7 @@ func (r *reign) begin() {
 	}
 	work, stop := context.WithCancel(context.Background())
 	r.stop = stop
-	for _, run := range []func(context.Context) error{r.engine.Run, r.keeper.Run, r.accounts.Run, r.outbox.Run, r.s.backups.Run, r.sweep, r.chooseWitnesses} {
+	for _, run := range []func(context.Context) error{r.engine.Run, r.keeper.Run, r.accounts.Run, r.outbox.Run, r.s.backups.Run, r.sweep, r.chooseWitnesses, r.tellPair} {
 		r.work.Go(func() { _ = run(work) })
 	}
 }

@@ -47,6 +47,7 @@ type Server struct {
 	pair     *pairing // nil in a restored copy
 	turn     *turn
 	notes    notes
+	agreed   *agreed
 	relays   relays
 	named    atomic.Pointer[listing] // the header that lists the nodes
 	rules    atomic.Pointer[behaviour.Config]
@@ -63,7 +64,7 @@ type Server struct {
 
 // open brings everything up but the listeners.
 func open(cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
-	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), turn: newTurn(), started: time.Now(), drain: 10 * time.Second}
+	s := &Server{cfg: cfg, log: log, level: level, registry: prometheus.NewRegistry(), turn: newTurn(), agreed: newAgreed(), started: time.Now(), drain: 10 * time.Second}
 	if !cfg.PlainHTTP {
 		var err error
 		if s.tls, err = newCertificates(&s.cfg); err != nil {

@@ -91,6 +91,7 @@ func (s *Server) Resume() { s.store.Resume() }
 
 // Chosen implements pair.Role.
 func (s *Server) Chosen(r *lease.Record) {
+	s.agreed.add(r, s.nodeID())
 	if e := s.turn.epoch.Load(); e != nil && r.Epoch == *e {
 		s.fleet.Tell(agentproto.KahunaList{Epoch: *e, Seq: r.Seq + 1, Kahunas: kahunas(r.Nodes)})
 	}

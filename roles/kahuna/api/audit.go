@@ -47,7 +47,7 @@ func (a *API) inquiry(c *call, v model.View, q url.Values) (x inquiry, err error
 	if name := text["kind"]; name != "" {
 		if k, ok := catalogue.Named(name); ok {
 			x.kind = k.Name
-		} else if x.kind = model.Kind(name); name != "operation" && name != "session" {
+		} else if x.kind = model.Kind(name); name != "operation" && name != "session" && x.kind != model.KindPair {
 			return x, bad("kind", "there is no kind of this name")
 		}
 	}
@@ -210,7 +210,7 @@ func (a *API) appendPast(b []byte, v model.View, who access.Identity, x *inquiry
 		action = "delete"
 	}
 	// That work began says what asked for it; that it ended is worth a line of its own.
-	if len(fields) == 0 && action == "update" || catalogue.Of(c.Kind) == nil && c.Kind != model.KindSession && action != "update" {
+	if len(fields) == 0 && action == "update" || catalogue.Of(c.Kind) == nil && c.Kind != model.KindSession && c.Kind != model.KindPair && action != "update" {
 		return b, false
 	}
 	return appendChanged(b, v, who, action, c.Kind, c.ID, o.Base().Name, fields), true

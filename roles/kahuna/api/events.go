@@ -274,7 +274,7 @@ func (s *stream) concerns(v model.View, change *Change) bool {
 	if o == nil {
 		o = change.Before
 	}
-	if o == nil || change.Kind != operation.Kind && catalogue.Of(change.Kind) == nil {
+	if o == nil || change.Kind != operation.Kind && change.Kind != model.KindPair && catalogue.Of(change.Kind) == nil {
 		return false // sessions and settings have no form outside
 	}
 	return access.Visible(v, s.c.who, o)
@@ -292,9 +292,12 @@ func (a *API) appendChange(b []byte, v model.View, who access.Identity, change *
 	b = catalogue.AppendString(append(b, `,"id":`...), change.ID)
 	b = catalogue.AppendString(append(b, `,"verb":`...), verb)
 	b = append(b, `,"object":`...)
-	if op, ok := o.(*operation.Operation); ok {
-		b = a.appendOperation(b, v, who, op, brief)
-	} else {
+	switch o := o.(type) {
+	case *operation.Operation:
+		b = a.appendOperation(b, v, who, o, brief)
+	case *model.Pair:
+		b = appendPair(b, o)
+	default:
 		b = catalogue.Of(change.Kind).Append(b, v, o, catalogue.Reader{Version: catalogue.V2})
 	}
 	return append(b, '}')

@@ -54,7 +54,7 @@ func (k *Keeper) changed(record store.Record) {
 // have not.
 func concerns(kind model.Kind) bool {
 	switch kind {
-	case model.KindUser, model.KindTeam, model.KindToken, model.KindSession, model.KindSetting, model.KindKompute, operation.Kind:
+	case model.KindUser, model.KindTeam, model.KindToken, model.KindSession, model.KindSetting, model.KindPair, model.KindKompute, operation.Kind:
 		return false
 	}
 	return true

@@ -138,7 +138,7 @@ func (s *Service) wake(ctx context.Context, wake <-chan struct{}) {
 // shown tells whether objects of a kind can show in documents.
 func shown(kind model.Kind) bool {
 	switch kind {
-	case operation.Kind, model.KindSession, model.KindToken, model.KindUser, model.KindTeam, model.KindAgent, model.KindSetting:
+	case operation.Kind, model.KindSession, model.KindToken, model.KindUser, model.KindTeam, model.KindAgent, model.KindSetting, model.KindPair:
 		return false
 	}
 	return true
