@@ -128,12 +128,15 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 		}
 		return nil
 	}
+	if err := e.resumable(op); err != nil {
+		return err
+	}
 	if op.Forward {
 		if err := e.untouched(op); err != nil {
 			return err
 		}
-		r.waited(op.ID)
 	}
+	r.waited(op.ID)
 	fpStarted.Hit()
 	result, err := e.call(ctx, op, i, "do", step.Do, r)
 	fpAnswered.Hit()
@@ -203,6 +206,9 @@ func (e *Engine) backward(ctx context.Context, op *operation.Operation, r *run) 
 			return err
 		}
 		return nil
+	}
+	if err := e.resumable(op); err != nil {
+		return err
 	}
 	if err := e.untouched(op); err != nil {
 		return err

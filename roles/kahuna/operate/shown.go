@@ -190,6 +190,21 @@ func (e *Engine) untouched(op *operation.Operation) error {
 	return nil
 }
 
+// resumable tells whether an operation that began before this epoch may go on. After a loss of records it
+// may have been over already, and its agents have forgotten what was settled: it waits until all of them
+// reported, as allocations do.
+func (e *Engine) resumable(op *operation.Operation) error {
+	s := e.shown.Load()
+	if s == nil || op.Epoch.Compare(s.epoch) >= 0 || e.Flaws.Has(lease.FlawAllocateUnseen) {
+		return nil
+	}
+	changed, v := s.watch(), e.Store.View()
+	if verdict := s.allocate(v, nil); holding.Lost(v) && !verdict.OK() {
+		return unshown{hinted(v, verdict), changed}
+	}
+	return nil
+}
+
 // waitForAgents waits until something is known of agents that was not, or the operation is called off. It
 // returns now and then, for callers that shall not be kept for ever.
 func (e *Engine) waitForAgents(ctx context.Context, op *operation.Operation, r *run, w unshown) {

@@ -259,6 +259,35 @@ func TestNothingIsAllocatedBeforeTheAgentsReported(t *testing.T) {
 	}
 }
 
+// An operation that was under way when records were lost may have been over: nothing is asked of its agents
+// again before all of them reported.
+func TestNothingGoesOnBeforeTheAgentsReported(t *testing.T) {
+	c, _ := heldThings(t)
+	gate := c.hold(agentproto.MethodMachinePower)
+	stopping := c.background("StopKompute", map[string]string{"komputeId": "web"}, "")
+	<-gate.reached
+	c.stop()
+	close(gate.open)
+	<-stopping
+	if err := operate.Lose(t.Context(), c.store, draw(1), "promoted"); err != nil {
+		t.Fatal(err)
+	}
+	asked := c.calls()
+	shown := c.reign(3)
+	var op model.ID
+	for o := range model.All[*operation.Operation](c.store.View()) {
+		if !o.State.Final() {
+			op = o.ID
+		}
+	}
+	c.until("the operation says for whom it waits", func() bool { return c.waiting(op) })
+	if n := c.calls(); n != asked {
+		t.Errorf("%d calls before the agent reported", n-asked)
+	}
+	c.answer(shown, 3, "first")
+	c.succeeds(op)
+}
+
 // The same with the mistake made: that is seen.
 func TestAllocatingUnseenIsSeen(t *testing.T) {
 	c, _ := heldThings(t)
