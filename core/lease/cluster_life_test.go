@@ -1,6 +1,8 @@
 package lease
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -139,6 +141,35 @@ func TestPromoteByAPerson(t *testing.T) {
 	c.run(time.Second, "B writes", b.write("z"))
 	c.down = map[string]bool{}
 	c.run(30*time.Second, "A follows", func() bool { return a.log.End() == b.log.End() && !a.serving })
+}
+
+// A sole primary that was off when a person promoted the other one finds that out before it acts again.
+func TestASolePrimaryWhoseOtherWasPromoted(t *testing.T) {
+	for _, sole := range []bool{true, false} { // whether it is on disk that it needs nobody
+		t.Run(fmt.Sprint(sole), func(t *testing.T) { promotedMeanwhile(t, sole) })
+	}
+}
+
+func promotedMeanwhile(t *testing.T, sole bool) {
+	c, a, b := pair(t)
+	c.down["B"] = true
+	c.run(10*time.Second, "A goes on alone", a.write("x"))
+	if sole {
+		c.pass(time.Second)
+	}
+	a.crash()
+	delete(c.down, "B")
+	c.pass(30 * time.Second)
+	b.step(Promote{LoseAfter: b.log.End().Index})
+	c.run(time.Second, "B serves", func() bool { return b.serving })
+	a.start()
+	for range 3000 {
+		c.pass(10 * time.Millisecond)
+		if a.serving {
+			t.Fatalf("both act\n%s", strings.Join(c.notes, "\n"))
+		}
+	}
+	c.run(30*time.Second, "A follows", func() bool { return a.log.End() == b.log.End() })
 }
 
 func TestAHungDiskEndsTheReign(t *testing.T) {

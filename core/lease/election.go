@@ -52,10 +52,21 @@ func (n *Replica) ask() {
 	}
 	c.replies[n.me()] = PromiseReply{Epoch: c.epoch, OK: true, Record: n.voter.Record, Log: n.d.Log, End: n.cfg.Log.End()}
 	if n.alone() {
-		n.collect()
+		n.askAlone()
 		return
 	}
 	n.call(Prevote{Epoch: c.epoch})
+}
+
+// askAlone begins the election of a node that needs nobody. It listens to the other one for a moment all the
+// same: a person may have promoted that one in the belief that this one is off.
+func (n *Replica) askAlone() {
+	o, has := n.voter.Record.Other(n.d.Node)
+	if !has || !n.awaits(Address{Node: o.ID}) {
+		n.collect()
+		return
+	}
+	n.send(Address{Node: o.ID}, Prevote{Epoch: n.cand.epoch})
 }
 
 func (n *Replica) me() Address { return Address{Node: n.d.Node} }
@@ -133,6 +144,10 @@ func (n *Replica) prevoted(from Address, m PrevoteReply) {
 	}
 	if !m.OK {
 		c.refused[from] = m.Why
+		if from.Node != "" && m.Record.Compare(c.newest(n)) > 0 && !m.Record.InSync(n.d.Log) && n.reign == nil {
+			n.giveUpAttempt("the other node has a newer record, which does not say that this one has every acknowledged write")
+			return
+		}
 		if known && m.Promised.Epoch.Compare(c.epoch) >= 0 { // outbid: ask again above it
 			n.ask()
 		}
@@ -148,7 +163,7 @@ func (n *Replica) prevoted(from Address, m PrevoteReply) {
 func (n *Replica) prevoteCounted() {
 	c := n.cand
 	r := c.newest(n)
-	if !n.quorum(r, c.said) || !n.eligible() {
+	if sole := n.alone() && r == n.voter.Record; !sole && !n.quorum(r, c.said) || !n.eligible() {
 		return
 	}
 	if o, has := r.Other(n.d.Node); has && n.awaits(Address{Node: o.ID}) {
