@@ -61,8 +61,9 @@ func (n *node) hears()                { n.p.t.Helper(); n.p.hear(n.name) }
 // freeze makes whatever writes to the node's disk wait until thaw.
 func (n *node) freeze() {
 	n.p.t.Helper()
-	n.p.do("fsfreeze", "-f", n.disk)
+	n.p.t.Cleanup(n.thaw) // before any process is waited for: one that writes there cannot be killed
 	n.frozen = true
+	n.p.do("fsfreeze", "-f", n.disk)
 }
 
 func (n *node) thaw() {
