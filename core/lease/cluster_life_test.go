@@ -172,6 +172,25 @@ func promotedMeanwhile(t *testing.T, sole bool) {
 	c.run(30*time.Second, "A follows", func() bool { return a.log.End() == b.log.End() })
 }
 
+// The same when it acted again before it could hear the promoted one.
+func TestASolePrimaryHearsLateThatTheOtherWasPromoted(t *testing.T) {
+	c, a, b := pair(t)
+	c.down["B"] = true
+	c.run(10*time.Second, "A goes on alone", a.write("x"))
+	c.pass(time.Second)
+	a.crash()
+	delete(c.down, "B")
+	c.pass(30 * time.Second)
+	b.step(Promote{LoseAfter: b.log.End().Index})
+	c.run(time.Second, "B serves", func() bool { return b.serving })
+	c.down["B"], c.untrue = true, true
+	a.start()
+	c.run(2*time.Second, "A serves, which hears nobody", func() bool { return a.serving })
+	delete(c.down, "B")
+	c.run(5*time.Second, "A stops", func() bool { return !a.serving })
+	c.run(30*time.Second, "A follows", func() bool { return a.log.End() == b.log.End() && b.serving })
+}
+
 func TestAHungDiskEndsTheReign(t *testing.T) {
 	c, a, b := pair(t)
 	a.hung = true

@@ -12,6 +12,7 @@ import (
 // cluster is a small world for tests of the machines: a network with one delay, disks that take a
 // moment, and logs of empty records.
 type cluster struct {
+	untrue  bool // a person said that a node is off, and it is not: two may act
 	t       *testing.T
 	now     time.Duration
 	queue   moments
@@ -285,7 +286,7 @@ func (c *cluster) run(atMost time.Duration, what string, until func() bool) {
 				acting = append(acting, id)
 			}
 		}
-		if len(acting) > 1 {
+		if len(acting) > 1 && !c.untrue {
 			c.t.Fatalf("at %v: %v act", c.now, acting)
 		}
 	}

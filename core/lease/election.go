@@ -144,8 +144,8 @@ func (n *Replica) prevoted(from Address, m PrevoteReply) {
 	}
 	if !m.OK {
 		c.refused[from] = m.Why
-		if from.Node != "" && m.Record.Compare(c.newest(n)) > 0 && !m.Record.InSync(n.d.Log) && n.reign == nil {
-			n.giveUpAttempt("the other node has a newer record, which does not say that this one has every acknowledged write")
+		if from.Node != "" && m.Record.Compare(c.newest(n)) > 0 && !m.Record.InSync(n.d.Log) && (n.reign == nil || n.alone()) {
+			n.overruled()
 			return
 		}
 		if known && m.Promised.Epoch.Compare(c.epoch) >= 0 { // outbid: ask again above it
@@ -156,6 +156,13 @@ func (n *Replica) prevoted(from Address, m PrevoteReply) {
 	delete(c.refused, from)
 	c.replies[from] = PromiseReply{Epoch: m.Epoch, OK: true, Record: m.Record, Known: m.Known}
 	n.prevoteCounted()
+}
+
+// overruled ends the attempt of a node that the other one's record leaves out, and its reign: while this one
+// needed nobody, only a person can have made that record, by promoting the other one.
+func (n *Replica) overruled() {
+	n.lose("the other node has a newer record, which leaves this one out: it was promoted")
+	n.giveUpAttempt("the other node has a newer record, which does not say that this one has every acknowledged write")
 }
 
 // prevoteCounted goes on once enough would promise. The other node's answer is worth a moment: it may

@@ -20,8 +20,10 @@ func (n *Replica) entries(from Address, m Entries) {
 		return
 	}
 	reply := EntriesReply{Epoch: m.Epoch, N: m.N, Log: n.d.Log}
-	if !n.here(m.Prev) {
-		reply.Try = n.places()
+	if !n.here(m.Prev) || n.uncut {
+		if !n.uncut { // else only a snapshot helps
+			reply.Try = n.places()
+		}
 		n.send(from, reply)
 		return
 	}
@@ -105,7 +107,7 @@ func (n *Replica) places() []Position {
 // cut gives up what lies past a position, which goes into a fork file.
 func (n *Replica) cut(to Position) {
 	n.note("log parts", "from the primary's after record %d; the rest is kept as a fork", to.Index)
-	n.discard("records past "+strconv.FormatUint(to.Index, 10)+" are discarded", func(token uint64) Effect { return CutTail{Token: token, To: to} }, func(bool) {})
+	n.discard("records past "+strconv.FormatUint(to.Index, 10)+" are discarded", func(token uint64) Effect { return CutTail{Token: token, To: to} }, func(ok bool) { n.uncut = !ok })
 }
 
 // discard has the log give up records: only once it has another id, on disk.
@@ -125,7 +127,7 @@ func (n *Replica) snapshotArrived(e SnapshotArrived) {
 	n.heard(e.From, e.Epoch)
 	n.discard("a snapshot replaces it", func(token uint64) Effect { return Install{Token: token} }, func(ok bool) {
 		if ok {
-			n.published = Position{}
+			n.published, n.uncut = Position{}, false
 			n.publish(e.End.Index)
 			n.greet() // so that the primary goes on from there
 		}

@@ -49,6 +49,7 @@ type Replica struct {
 	reign *reign
 	gave  *gaveUp
 	over  bool // it shuts down
+	uncut bool // the log did not give up what the primary does not have
 }
 
 // task is something the log does at the moment: Write, CutTail or Install.

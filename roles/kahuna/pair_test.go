@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/lease"
 	"kowabunga/core/nodes"
+	"kowabunga/roles/kahuna/pair"
 	"kowabunga/store"
 )
 
@@ -248,5 +249,47 @@ func TestRequestPassedOnToAStuckNode(t *testing.T) {
 	all, err := nodes.Parse(answer.Header.Get(nodes.Header))
 	if answer.StatusCode != 503 || answer.Header.Get(nodes.OutcomeHeader) != nodes.Unknown || err != nil || nodes.Primary(all) != b.url {
 		t.Errorf("%s, outcome %q, nodes %v %v", answer.Status, answer.Header.Get(nodes.OutcomeHeader), all, err)
+	}
+}
+
+// A node that went on alone, was off when a person promoted the other one, and comes back: it follows, and
+// keeps as a fork what the other one never had.
+func TestOverruledNodeFollows(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir()}
+	a := primary(t, dirs[0])
+	b := a.standby(dirs[1])
+	a.within("the standby is in sync", patienceOfPairs, a.inSync)
+	key := a.key
+	first, second := a.s.cfg.Listen, b.s.cfg.Listen
+	b.stop()
+	a.made("/region", `{"name":"overruled","domain":"overruled.example"}`)
+	a.stop()
+	b = start(t, dirs[1], func(c *Config) { c.Listen = second })
+	b.key = key
+	if err := b.s.pair.driver.Order(t.Context(), lease.Promote{LoseAfter: 1}); err != nil {
+		t.Fatal(err)
+	}
+	b.within("the promoted one acts", patienceOfPairs, b.s.acts)
+	b.made("/region", `{"name":"kept","domain":"kept.example"}`)
+	a = start(t, dirs[0], func(c *Config) { c.Listen = first })
+	b.within("the overruled one is in sync", patienceOfPairs, b.inSync)
+	a.within("it shows the same", patienceOfPairs, func() bool { return a.names() == "kept" && a.s.store.Tip() == b.s.store.Tip() })
+	same(t, a, b)
+	forks, err := filepath.Glob(filepath.Join(a.s.cfg.data(), pair.ForkDir, "*.fork"))
+	if err != nil || len(forks) == 0 {
+		t.Fatalf("there are the forks %v, %v", forks, err)
+	}
+	found := false
+	for _, path := range forks {
+		fork, err := store.ReadFork(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range fork.Records {
+			found = found || r.Cause.What == "create region" || strings.Contains(r.Cause.What, "egion")
+		}
+	}
+	if !found {
+		t.Errorf("no fork of %v has the write that was overruled", forks)
 	}
 }
