@@ -17,9 +17,8 @@ func promoteCommand() *cobra.Command {
 	cmd := localCommand(&cobra.Command{Use: "promote --lose-after RECORD", Short: "Make this Kahuna act on your word that the other one is off", Args: cobra.NoArgs,
 		Long: `For when no take-over can happen by itself: status shows what is missing. You state that the other Kahuna is off, with its
 power taken or its network cut, and stays off. If it works on all the same, two command, and what was written there is lost.
-One that had writes which this one lacks would act if it were started again: move its directory away, and make a new standby
-there with --standby-of. So you type a sentence that names it; --other-is-off gives
-that sentence where nobody types.
+When it comes back it learns that it was overruled and follows; start it only where it reaches this one. So you type a
+sentence that names it; --other-is-off gives that sentence where nobody types.
 
 RECORD is the last record that must be kept: the journal here has to reach it. --dry-run shows how far it does, what the
 other one was last known to have, what would be lost and the sentence; it changes nothing. Promotion is refused while the
@@ -64,7 +63,7 @@ disk is given out twice: kowabunga agent waive NAME says so for an agent that ca
 			}
 			fmt.Fprintf(t.Out, "This Kahuna acts, in epoch %s, with everything up to record %d.\n", done.Epoch, done.End)
 			if done.MayLose {
-				fmt.Fprintf(t.Out, "The other one holds records that this one lacks, and would act again by itself. Do not start it: move its directory away, and make a new standby there with --standby-of %s.\n", done.Node)
+				fmt.Fprintln(t.Out, "The other one may hold records that this one lacks: it keeps them as a fork and follows when it comes back. Start it only where it reaches this one.")
 				fmt.Fprintln(t.Out, "Records may be lost: nothing is allocated until every agent reported what it holds. kowabunga kahuna status tells when.")
 			}
 			return nil
