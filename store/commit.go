@@ -132,10 +132,14 @@ func (s *Store) commit() {
 		}
 	}
 	if probe && s.full && len(records) == 0 { // what is little may fit all the same, and would prove nothing
-		for _, j := range chores {
-			j.reply(answer{err: s.Err()})
+		if err := s.room(); err != nil {
+			f := s.failed(err)
+			for _, j := range chores {
+				j.reply(answer{err: f})
+			}
+			return
 		}
-		return
+		s.full = false
 	}
 	if len(records) > 0 || probe || trim && s.due() {
 		cuts := trimAtLeast + trimPerRecord*len(records)

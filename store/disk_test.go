@@ -61,6 +61,10 @@ func fillUp(opts Options) int {
 		return 1
 	}
 	_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was)
+	if err := s.Probe(context.Background()); err != nil || s.Err() != nil {
+		fmt.Println("a probe with room again, before any change:", err, s.Err())
+		return 1
+	}
 	if _, err := s.Update(context.Background(), Cause{}, put(region(5000))); err != nil || s.Err() != nil {
 		fmt.Println("with room again:", err, s.Err())
 		return 1

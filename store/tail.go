@@ -2,45 +2,26 @@ package store
 
 import (
 	"bytes"
-	"fmt"
 
 	"go.etcd.io/bbolt"
 
-	"kowabunga/core/fault"
 	"kowabunga/store/journal"
 )
 
 // Tail returns the bytes of records from index from on, unpublished ones included, up to maxBytes of
 // them, the first whatever its size; none at the end. Faults: as Journal.
 func (s *Store) Tail(from uint64, maxBytes int) (out [][]byte, err error) {
-	end := s.End().Index
-	if from > end+1 {
-		return nil, fault.New(fault.Conflict, "the journal ends at record %d; record %d belongs to another one", end, from)
-	}
-	if from == end+1 {
-		return nil, nil
-	}
-	err = guarded(func() error {
-		return s.db.View(func(tx *bbolt.Tx) error {
-			c := tx.Bucket(journalBucket).Cursor()
-			k, v := c.Seek(number(from))
-			if k == nil || !bytes.Equal(k, number(from)) {
-				return &fault.Error{Code: fault.NotFound, Err: ErrGone,
-					Message: fmt.Sprintf("the journal does not reach back to record %d any more; begin with a snapshot", from)}
-			}
-			// A transaction sees a record a moment before it is synced; End does not.
-			for size := 0; k != nil && from <= end; k, v = c.Next() {
-				if size += len(v); size > maxBytes && len(out) > 0 {
-					break
-				}
-				out = append(out, bytes.Clone(v)) // the pages are not ours after this function
-				from++
-			}
-			return nil
-		})
+	size := 0
+	// A transaction sees a record a moment before it is synced; End does not.
+	err = s.each(from, s.End().Index, "begin with a snapshot", func(raw []byte) (bool, error) {
+		if size += len(raw); size > maxBytes && len(out) > 0 {
+			return false, nil
+		}
+		out = append(out, bytes.Clone(raw)) // the pages are not ours after this function
+		return true, nil
 	})
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "read the journal")
+		return nil, err
 	}
 	return out, nil
 }

@@ -61,8 +61,8 @@ func (s *Store) Trim(ctx context.Context) error {
 }
 
 // Probe returns once something was written and synced after it was called: the disk works. It also keeps
-// what is published up to now, for the next start. Fault: Unavailable when that fails, or when the last records
-// did and none has been written since: a disk that is full takes what is little.
+// what is published up to now, for the next start. Fault: Unavailable when that fails. After records that could
+// not be written it writes more than they had: a disk that is full takes what is little.
 func (s *Store) Probe(ctx context.Context) error {
 	_, err := s.submit(&job{ctx: ctx, done: make(chan answer, 1)})
 	return fault.Wrap(err, fault.Unavailable, "probe the disk")

@@ -31,39 +31,51 @@ func (s *Store) Journal(from uint64, max int) ([]Record, error) {
 }
 
 func (s *Store) read(from uint64, max int, until *snapshot) (out []Record, err error) {
-	end := until.state.Index
+	size := 0
+	err = s.each(from, until.state.Index, "begin with the present state", func(raw []byte) (bool, error) {
+		if len(out) >= max || size >= readAtOnceBytes {
+			return false, nil
+		}
+		r, err := journal.Decode(bytes.Clone(raw)) // the pages are not ours after this function
+		if err != nil {
+			return false, err
+		}
+		size += len(raw)
+		out = append(out, *r)
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// each calls f with the bytes of the records from one index to another, until it wants no more. instead is
+// what to do when the first was cut. Faults: those of Journal, and f's.
+func (s *Store) each(from, end uint64, instead string, f func(raw []byte) (more bool, err error)) error {
 	if from > end+1 {
-		return nil, fault.New(fault.Conflict, "the journal ends at record %d; record %d belongs to another one", end, from)
+		return fault.New(fault.Conflict, "the journal ends at record %d; record %d belongs to another one", end, from)
 	}
 	if from == end+1 {
-		return nil, nil
+		return nil
 	}
-	err = guarded(func() error {
+	err := guarded(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(journalBucket).Cursor()
 			k, v := c.Seek(number(from))
 			if k == nil || !bytes.Equal(k, number(from)) {
-				return &fault.Error{Code: fault.NotFound, Err: ErrGone,
-					Message: fmt.Sprintf("the journal does not reach back to record %d any more; begin with the present state", from)}
+				return &fault.Error{Code: fault.NotFound, Err: ErrGone, Message: fmt.Sprintf("the journal does not reach back to record %d any more; %s", from, instead)}
 			}
-			for size := 0; k != nil && len(out) < max && size < readAtOnceBytes; k, v = c.Next() {
-				r, err := journal.Decode(bytes.Clone(v)) // the pages are not ours after this function
-				if err != nil {
+			for at := from; k != nil && at <= end; at++ {
+				if more, err := f(v); err != nil || !more {
 					return err
 				}
-				if r.Index > end {
-					break
-				}
-				size += len(v)
-				out = append(out, *r)
+				k, v = c.Next()
 			}
 			return nil
 		})
 	})
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "read the journal")
-	}
-	return out, nil
+	return fault.Wrap(err, fault.Unavailable, "read the journal")
 }
 
 // Watch yields every published record from index from on, waiting for new ones, until the context ends,

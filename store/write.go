@@ -90,6 +90,21 @@ func (s *Store) transact(at moments, f func(*bbolt.Tx) error) error {
 	})
 }
 
+// Whether a disk that was full has room again is tried with so much, which is more than a record has but for
+// the largest. What a crash in between leaves is overwritten the next time.
+const roomBytes = 1 << 20
+
+var roomKey = []byte("room")
+
+// room returns once so much was written and synced, and given up again.
+func (s *Store) room() error {
+	err := s.transact(ofCommit, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(roomKey, make([]byte, roomBytes)) })
+	if err != nil {
+		return err
+	}
+	return s.transact(ofCommit, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(roomKey) })
+}
+
 // stands tells whether the file provably ends where the last known commit did.
 func (s *Store) stands() bool {
 	var file state

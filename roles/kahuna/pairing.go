@@ -96,10 +96,7 @@ func (s *Server) join(o store.Options) error {
 		peers = []string{s.cfg.StandbyOf}
 	}
 	p.driver = pair.New(pair.Config{
-		Replica: lease.Config{Self: self, Highest: present.HighestEpoch(), Timers: lease.DefaultTimers(),
-			Sign: func(kind lease.CertificateKind, e lease.Epoch) lease.Certificate {
-				return lease.Certify(kind, e, signer)
-			},
+		Replica: lease.Config{Self: self, Highest: present.HighestEpoch(), Timers: lease.DefaultTimers(), Sign: p.certify,
 			Valid: func(c lease.Certificate, nodes []lease.Node) bool { return c.SignedBy(nodes) }},
 		State: state, Dir: s.cfg.data(), Peers: peers, Journal: pair.NewLedger(s.store, o), Carrier: p.transport, Witnesses: witnesses{s}, Role: s,
 		Secrets: s.secrets, Log: s.part("pair")})

@@ -40,7 +40,7 @@ func TestCommandIsGivenUpAndTakenAgain(t *testing.T) {
 	if err := r.s.fleet.Ask(t.Context(), string(agentID), "another host", "lease.unknown", struct{}{}, nil); !errors.Is(err, fleet.ErrOffline) {
 		t.Errorf("another host is asked under the agent's name: %v", err)
 	}
-	r.s.Serve(e, nil)
+	r.s.Serve(e)
 	r.settled()
 	if status := r.ask("POST", "/api/v1/region", `{"name":"later","domain":"l.example"}`, nil); status != 201 {
 		t.Errorf("a write after command was taken again: %d", status)
@@ -84,7 +84,7 @@ func TestStepGoesOnWhileNobodyCommands(t *testing.T) {
 	if err := <-outcome; !errors.Is(err, link.ErrLost) {
 		t.Errorf("the call under way ended with %v, want an unknown outcome", err)
 	}
-	r.s.Serve(e, nil)
+	r.s.Serve(e)
 	r.settled()
 	r.until("the agent obeys again", func() bool { return r.s.fleet.Live().Online(string(agentID)) })
 	go ask()

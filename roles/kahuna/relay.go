@@ -168,7 +168,7 @@ func (s *Server) proof(r *http.Request) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// caller makes a request that the other node vouched for one of its own caller. Without proof the header
+// callerOf makes a request that the other node vouched for one of its own caller. Without proof the header
 // counts for nothing but that it is passed on no further.
 func (s *Server) callerOf(r *http.Request) *http.Request {
 	var from, sum string

@@ -21,9 +21,8 @@ type turn struct {
 	once   sync.Once
 	failed chan error // why it could not, the first time
 
-	mu     sync.Mutex
-	record *lease.Record
-	epoch  atomic.Pointer[lease.Epoch] // it acts in; nil when it does not
+	mu    sync.Mutex
+	epoch atomic.Pointer[lease.Epoch] // it acts in; nil when it does not
 }
 
 func newTurn() *turn {
@@ -42,10 +41,9 @@ var _ pair.Role = (*Server)(nil)
 const riseAgain = time.Second
 
 // Serve implements pair.Role.
-func (s *Server) Serve(e lease.Epoch, r *lease.Record) {
+func (s *Server) Serve(e lease.Epoch) {
 	s.turn.mu.Lock()
 	s.turn.epoch.Store(&e)
-	s.turn.record = r
 	s.turn.mu.Unlock()
 	s.turn.work.Add(func() {
 		for s.turn.is(e) {

@@ -61,13 +61,13 @@ func (f *Fleet) next(s *session) (*command, duty) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	right := f.command
-	todo := !f.closing && s.leased && s.member.session == s && s.conn.Err() == nil &&
+	due := !f.closing && s.leased && s.member.session == s && s.conn.Err() == nil &&
 		right.reason == nil && right.reign.Announce != nil && s.refuses != right
 	switch {
-	case todo && (s.obeys != right || s.outdated):
+	case due && (s.obeys != right || s.outdated):
 		s.outdated = false
 		return right, announcing
-	case todo && (!s.listed || s.told != f.telling):
+	case due && (!s.listed || s.told != f.telling):
 		return right, telling
 	}
 	s.attended = false

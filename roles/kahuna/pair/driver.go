@@ -46,11 +46,11 @@ type Witnesses interface {
 
 // Role is told what this node is to do. The methods are called one after another and must not block.
 type Role interface {
-	Serve(e lease.Epoch, r *lease.Record) // the right to act is there
-	Stop(why string)                      // it is gone, at once
-	Drain()                               // take no new work, for a handoff
-	Resume()                              // take it again after all
-	Chosen(r *lease.Record)               // the newest record that this node holds
+	Serve(e lease.Epoch)    // the right to act is there
+	Stop(why string)        // it is gone, at once
+	Drain()                 // take no new work, for a handoff
+	Resume()                // take it again after all
+	Chosen(r *lease.Record) // the newest record that this node holds
 	Noted(n lease.Note)
 }
 
@@ -97,7 +97,6 @@ type Driver struct {
 	at      atomic.Int64 // when status was taken, of the boot-time clock
 	durable atomic.Pointer[lease.Durable]
 	rules   atomic.Pointer[lease.Epoch] // the epoch this node is primary in
-	probe   atomic.Uint64               // token of the newest Fsync
 	fetches atomic.Bool                 // a snapshot is being fetched
 
 	mu     sync.Mutex

@@ -31,7 +31,6 @@ func (d *Driver) do(effect lease.Effect) {
 		}
 		d.ask(e.To.Witness, e.Message)
 	case lease.Fsync:
-		d.probe.Store(e.Token)
 		d.log.Add(func() { d.prove(e.Token) })
 	case lease.Write:
 		d.log.Add(func() { d.written(e.Token, "records of the other node", j.Append(d.ctx, e.Entries)) })
@@ -49,10 +48,9 @@ func (d *Driver) do(effect lease.Effect) {
 	case lease.Publish:
 		j.Publish(e.Position.Index)
 	case lease.Serve:
-		d.cfg.Role.Serve(e.Epoch, e.Record)
+		d.cfg.Role.Serve(e.Epoch)
 	case lease.Stop:
 		d.rules.Store(nil)
-		d.probe.Store(0) // records of the other node wait behind it
 		j.Halt(notPrimary(e.Why))
 		d.cfg.Role.Stop(e.Why)
 	case lease.Drain:
@@ -90,17 +88,22 @@ func (d *Driver) written(token uint64, what string, err error) {
 	d.tell(lease.Written{Token: token, OK: err == nil})
 }
 
-// prove fsyncs until it works, or nobody waits for it any more.
+// prove fsyncs until it works, also when the reign that asked is over: until then nobody is elected here.
+// Records of the other node do not wait behind it.
 func (d *Driver) prove(token uint64) {
-	for d.probe.Load() == token && d.ctx.Err() == nil {
-		err := d.cfg.Journal.Probe(d.ctx)
-		if err == nil {
-			d.tell(lease.Fsynced{Token: token})
-			return
-		}
-		d.cfg.Log.Error("the disk of the journal does not take writes; the lease is not renewed", "error", err)
-		sleep(d.ctx, probeAgain)
+	err := d.cfg.Journal.Probe(d.ctx)
+	if err == nil {
+		d.tell(lease.Fsynced{Token: token})
+		return
 	}
+	if d.ctx.Err() != nil {
+		return
+	}
+	d.cfg.Log.Error("the disk of the journal does not take writes; the lease is not renewed", "error", err)
+	d.work.Go(func() {
+		sleep(d.ctx, probeAgain)
+		d.log.Add(func() { d.prove(token) })
+	})
 }
 
 // ask puts a question to a witness; its answer is an event.
