@@ -20,6 +20,7 @@ type host struct {
 	p    *pair
 	name string
 	args []string // KIND:ID:KEY of each agent
+	runs *build   // its program
 	proc *process
 }
 
@@ -48,7 +49,7 @@ func (p *pair) agents(hosts, together int) {
 			t.Fatal(err)
 		}
 		if i <= hosts {
-			p.hosts = append(p.hosts, &host{p: p, name: name})
+			p.hosts = append(p.hosts, &host{p: p, name: name, runs: present})
 		}
 		h := p.hosts[len(p.hosts)-1]
 		h.args = append(h.args, "Kaktus:"+agent+":"+drawn.Key)
@@ -79,7 +80,7 @@ func (h *host) start() {
 	if err := os.MkdirAll(h.state(), 0o700); err != nil {
 		h.p.t.Fatal(err)
 	}
-	h.proc = launchIn(h.p.t, h.p.boot("g", h.name), h.name, filepath.Join(h.p.dir, h.name+".log"), nil, args...)
+	h.proc = launchBuild(h.p.t, h.runs, h.p.boot("g", h.name), h.name, filepath.Join(h.p.dir, h.name+".log"), nil, args...)
 }
 
 func (h *host) state() string { return filepath.Join(h.p.dir, "state-"+h.name) }

@@ -50,6 +50,7 @@ type node struct {
 	disk    string // mount point
 	dir     string
 	frozen  bool
+	runs    *build // its program
 	proc    *process
 	http    *http.Client
 }
@@ -76,7 +77,7 @@ func newPair(t testing.TB) *pair {
 	p.do("ip", "link", "set", p.bridge(), "up")
 	p.connect("g", network+"20")
 	for i, name := range []string{"a", "b"} {
-		n := &node{p: p, name: name, address: network + fmt.Sprint(11+i), disk: filepath.Join(dir, name)}
+		n := &node{p: p, name: name, runs: present, address: network + fmt.Sprint(11+i), disk: filepath.Join(dir, name)}
 		n.url, n.dir = "https://"+n.address+":8443", filepath.Join(n.disk, "kahuna")
 		p.connect(name, n.address)
 		n.makeDisk()
@@ -244,7 +245,7 @@ func (n *node) said() string {
 // start starts the node's Kahuna; it may have work to do before it answers.
 func (n *node) start(more ...string) {
 	n.p.t.Helper()
-	n.proc = launchIn(n.p.t, n.p.boot(n.name, n.name), n.name, n.log(), nil, append([]string{"kahuna", "serve", "--dir", n.dir}, more...)...)
+	n.proc = launchBuild(n.p.t, n.runs, n.p.boot(n.name, n.name), n.name, n.log(), nil, append([]string{"kahuna", "serve", "--dir", n.dir}, more...)...)
 }
 
 // answers tells whether the node's server is up, whatever its role.

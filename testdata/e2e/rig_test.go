@@ -35,42 +35,49 @@ func TestMain(m *testing.M) { lab.Main(m) }
 // for its end.
 const patience = 2 * time.Minute
 
-var built struct {
-	sync.Once
+// build is a program that is built once for all tests that want it.
+type build struct {
+	name string   // of its directory in the cache
+	args []string // of go build
+	once sync.Once
 	path string
 	err  error
 }
 
-// program builds the program once for all tests, with failpoints when these tests have them.
+// present is the program that these tests are about, with failpoints when they have them.
+var present = &build{name: fmt.Sprintf("e2e-failpoint-%t", failpoint.Enabled), args: map[bool][]string{true: {"-tags", "failpoint"}}[failpoint.Enabled]}
+
 func program(t testing.TB) string {
 	t.Helper()
-	built.Do(func() {
+	return present.in(t)
+}
+
+// in builds the program and returns its path.
+func (b *build) in(t testing.TB) string {
+	t.Helper()
+	b.once.Do(func() {
 		cache := os.Getenv("KOWABUNGA_LAB_CACHE")
 		if cache == "" {
-			if cache, built.err = os.UserCacheDir(); built.err != nil {
+			if cache, b.err = os.UserCacheDir(); b.err != nil {
 				return
 			}
 			cache = filepath.Join(cache, "kowabunga", "lab")
 		}
-		dir := filepath.Join(cache, fmt.Sprintf("e2e-failpoint-%t", failpoint.Enabled))
-		if built.err = os.MkdirAll(dir, 0o755); built.err != nil {
+		dir := filepath.Join(cache, b.name)
+		if b.err = os.MkdirAll(dir, 0o755); b.err != nil {
 			return
 		}
-		built.path = filepath.Join(dir, "kowabunga")
-		args := []string{"build", "-trimpath", "-o", built.path}
-		if failpoint.Enabled {
-			args = append(args, "-tags", "failpoint")
-		}
-		cmd := exec.Command("go", append(args, "kowabunga")...)
+		b.path = filepath.Join(dir, "kowabunga")
+		cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-o", b.path}, b.args...), "kowabunga")...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("go build: %w\n%s", err, out)
+			b.err = fmt.Errorf("go build: %w\n%s", err, out)
 		}
 	})
-	if built.err != nil {
-		t.Fatal(built.err)
+	if b.err != nil {
+		t.Fatal(b.err)
 	}
-	return built.path
+	return b.path
 }
 
 // process is a running daemon of the program.
@@ -90,7 +97,13 @@ func launch(t testing.TB, name, log string, env []string, args ...string) *proce
 // launchIn starts the program through another command, such as one that enters a namespace.
 func launchIn(t testing.TB, through []string, name, log string, env []string, args ...string) *process {
 	t.Helper()
-	argv := append(append(through[:len(through):len(through)], program(t)), args...)
+	return launchBuild(t, present, through, name, log, env, args...)
+}
+
+// launchBuild does the same with a program of another build.
+func launchBuild(t testing.TB, b *build, through []string, name, log string, env []string, args ...string) *process {
+	t.Helper()
+	argv := append(append(through[:len(through):len(through)], b.in(t)), args...)
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
