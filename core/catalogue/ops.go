@@ -18,6 +18,10 @@ const (
 // under is the path an object is created at when that is not the root.
 func under(path string) string { return path }
 
+// ReadPair is an operation of API v2 alone that concerns no kind: how the Kahunas stand to each other. Each
+// of them answers it itself.
+var ReadPair = Op{ID: "ReadPair", Verb: Action, Action: "pair", Method: "GET", Response: "Pair", Status: 200, Access: access.Admin, Native: true}
+
 // crud declares the five common operations of a kind that superAdmins manage. create is the path of
 // the POST, or root.
 func crud(schema, path, listID, create string, read access.Rule) []Op {

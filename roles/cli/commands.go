@@ -26,7 +26,7 @@ func Commands(existing ...*cobra.Command) []*cobra.Command {
 
 // General are the commands about resources of all kinds, about what happens to them, and about who one is.
 func General() []*cobra.Command {
-	return []*cobra.Command{applyCommand(), diffCommand(), exportCommand(), operationsCommand(), eventsCommand(), auditCommand(), topCommand(), explainCommand(),
+	return []*cobra.Command{applyCommand(), diffCommand(), exportCommand(), operationsCommand(), eventsCommand(), auditCommand(), topCommand(), pairCommand(), explainCommand(),
 		whoamiCommand(), loginCommand(), logoutCommand(), contextCommand()}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"kowabunga/core/access"
 	"kowabunga/core/fault"
+	"kowabunga/core/nodes"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/backups"
 	"kowabunga/roles/kahuna/fleet"
@@ -26,7 +27,7 @@ type Status struct {
 	Operations map[string]int  `json:"operations"` // by state
 	Fleet      fleet.Counters  `json:"fleet"`
 	Backup     *backups.Status `json:"backup,omitempty"` // where backup.target is set
-	Pair       *PairStatus     `json:"pair,omitempty"`   // not in a restored copy
+	Pair       *nodes.Status   `json:"pair,omitempty"`   // not in a restored copy
 }
 
 // AgentStatus is one agent in a Status.
@@ -103,7 +104,7 @@ func (c *counter) Write(b []byte) (int, error) {
 func (s *Server) status() Status {
 	v := s.store.View()
 	out := Status{Version: config.Program().Version, URL: s.cfg.publicURL(), Since: s.started, Ready: s.ready.Load(), Store: s.store.Status(),
-		Agents: []AgentStatus{}, Drift: s.role.Load().keeper.Drifts(), Operations: map[string]int{}, Fleet: s.fleet.Counters(), Pair: s.pairStatus()}
+		Agents: []AgentStatus{}, Drift: s.role.Load().keeper.Drifts(), Operations: map[string]int{}, Fleet: s.fleet.Counters()}
 	live := s.fleet.Live()
 	for o := range v.All("agent") {
 		a := AgentStatus{ID: string(o.Base().ID), Name: o.Base().Name}
@@ -111,6 +112,9 @@ func (s *Server) status() Status {
 			a.Online, a.LastSeen, a.Release = live.Up(a.ID), m.LastSeen(), m.Hello.Release
 		}
 		out.Agents = append(out.Agents, a)
+	}
+	if s.pair != nil {
+		out.Pair = s.pairStatus()
 	}
 	if s.backups.scheduled != nil {
 		st := s.backups.scheduled.Status()

@@ -16,6 +16,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/metadata"
 	"kowabunga/roles/kahuna/acme"
+	"kowabunga/roles/kahuna/api"
 	"kowabunga/roles/kahuna/pair"
 )
 
@@ -176,6 +177,10 @@ func (s *Server) serving(h http.Handler) *http.Server {
 // one that does.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	role := s.role.Load()
+	if r.URL.Path == api.PairPath { // each node tells by itself how it stands
+		s.own(w, r)
+		return
+	}
 	if s.drill || role.commands.Load() && s.pair.driver.Alone() {
 		role.api.ServeHTTP(w, r)
 		return
@@ -189,6 +194,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	s.list(w)
 	role.api.ServeHTTP(&answering{ResponseWriter: w, s: s, r: r}, r)
+}
+
+// own answers what each Kahuna tells by itself. Whoever asks is judged by what this one was told is
+// published.
+func (s *Server) own(w http.ResponseWriter, r *http.Request) {
+	if s.pair != nil {
+		s.list(w)
+	}
+	s.role.Load().api.ServeHTTP(w, r)
 }
 
 // onlyReads refuses, in a restored copy that was not promoted, everything that could change something,

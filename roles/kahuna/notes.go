@@ -7,22 +7,16 @@ import (
 	"time"
 
 	"kowabunga/core/lease"
+	"kowabunga/core/nodes"
 )
 
 // notesKept is how many of the newest notes status shows.
 const notesKept = 50
 
-// Noted is something that happened to this node, as status shows it.
-type Noted struct {
-	At     time.Time `json:"at"`
-	What   string    `json:"what"`
-	Detail string    `json:"detail,omitempty"`
-}
-
 // notes remembers what happened to this node lately, and how often what happened.
 type notes struct {
 	mu     sync.Mutex
-	newest []Noted
+	newest []nodes.Note
 	counts map[string]uint64
 }
 
@@ -33,13 +27,13 @@ func (n *notes) add(what lease.Note) {
 		n.counts = map[string]uint64{}
 	}
 	n.counts[what.What]++
-	n.newest = append(n.newest, Noted{At: time.Now().UTC(), What: what.What, Detail: what.Detail})
+	n.newest = append(n.newest, nodes.Note{At: time.Now().UTC(), What: what.What, Detail: what.Detail})
 	if len(n.newest) > notesKept {
 		n.newest = slices.Delete(n.newest, 0, len(n.newest)-notesKept)
 	}
 }
 
-func (n *notes) list() []Noted {
+func (n *notes) list() []nodes.Note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.newest)

@@ -74,7 +74,7 @@ func showStatus(t *term.Terminal, form *term.Output, st Status) error {
 		}
 	}
 	if st.Pair != nil {
-		rows = append(rows, pairRows(st.Pair)...)
+		rows = append(rows, st.Pair.Rows()...)
 	}
 	table := &term.Table{}
 	for _, row := range rows {

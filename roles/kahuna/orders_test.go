@@ -13,6 +13,7 @@ import (
 	"kowabunga/core/holding"
 	"kowabunga/core/lease"
 	"kowabunga/core/model"
+	"kowabunga/core/nodes"
 	"kowabunga/roles/kahuna/pair"
 )
 
@@ -47,7 +48,7 @@ func (r *running) refuses(want string, args ...string) {
 	}
 }
 
-func (r *running) pairOf() *PairStatus {
+func (r *running) pairOf() *nodes.Status {
 	r.t.Helper()
 	out, err := r.command("status", "-o", "json")
 	var st Status
@@ -72,15 +73,15 @@ func TestStatusAndHandoffOfAPair(t *testing.T) {
 	a.within("the standby is in sync", 20*time.Second, a.inSync)
 	a.made("/region", `{"name":"one","domain":"one.example"}`)
 	p := a.pairOf()
-	if !p.Right || p.Alone || p.RightUntil.Before(p.Notes[0].At) || p.Mode != lease.Sync || len(p.Nodes) != 2 || p.Primary != a.url {
+	if !p.Right || p.Alone || p.RightUntil.Before(p.Notes[0].At) || p.Mode != string(lease.Sync) || len(p.Nodes) != 2 || p.Primary != a.url {
 		t.Errorf("the primary: %+v", p)
 	}
-	for i, want := range []NodeStatus{{Address: a.url, Self: true, Acts: true}, {Address: b.url}} {
+	for i, want := range []nodes.NodeStatus{{Address: a.url, Self: true, Acts: true}, {Address: b.url}} {
 		if n := p.Nodes[i]; n.Address != want.Address || n.Self != want.Self || n.Acts != want.Acts || !n.Named || !n.InSync || !n.Connected {
 			t.Errorf("node %d: %+v", i, n)
 		}
 	}
-	if p.Nodes[1].Lag != 0 || p.Nodes[1].Silent == "" {
+	if p.Nodes[1].Lag != 0 || !p.Nodes[1].Heard {
 		t.Errorf("how far the standby is: %+v", p.Nodes[1])
 	}
 	if len(p.TakeOver) != 1 || !strings.Contains(p.TakeOver[0], "no witnesses") {
@@ -88,7 +89,7 @@ func TestStatusAndHandoffOfAPair(t *testing.T) {
 	}
 	b.within("the standby knows that it is in sync", 5*time.Second, func() bool { return b.pairOf().Nodes[0].InSync })
 	p = b.pairOf()
-	if p.Right || p.Role != "standby" || p.Primary != a.url || p.Silent == "" || !p.Nodes[1].Acts || p.Nodes[0].Acts || !p.Nodes[1].InSync {
+	if p.Right || p.Role != "standby" || p.Primary != a.url || p.Silent < 0 || !p.Nodes[1].Acts || p.Nodes[0].Acts || !p.Nodes[1].InSync {
 		t.Errorf("the standby: %+v", p)
 	}
 	text := a.says(b.url+", in the sync set, 0 records behind", "status")
@@ -114,7 +115,7 @@ func TestModeOfAPair(t *testing.T) {
 	a.within("the standby is in sync", 20*time.Second, a.inSync)
 	b.refuses("give the order there", "mode", "async")
 	a.says("The mode is async", "mode", "async")
-	if p := a.pairOf(); p.Mode != lease.Async || p.Nodes[1].InSync || !strings.Contains(strings.Join(p.TakeOver, " "), "async") {
+	if p := a.pairOf(); p.Mode != string(lease.Async) || p.Nodes[1].InSync || !strings.Contains(strings.Join(p.TakeOver, " "), "async") {
 		t.Errorf("async: %+v", p)
 	}
 	a.refuses("not in the sync set", "handoff")

@@ -10,6 +10,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/nodes"
 )
 
 // How long an order is waited for: longer than the replica itself takes to carry it out or give it up.
@@ -125,16 +126,16 @@ type adoptRequest struct {
 
 // Adopted is what an adoption did, or would do.
 type Adopted struct {
-	Node       NodeStatus   `json:"node,omitzero"`
-	Replaces   string       `json:"replaces,omitempty"` // address
-	Candidates []NodeStatus `json:"candidates"`
-	DryRun     bool         `json:"dryRun"`
+	Node       nodes.NodeStatus   `json:"node,omitzero"`
+	Replaces   string             `json:"replaces,omitempty"` // address
+	Candidates []nodes.NodeStatus `json:"candidates"`
+	DryRun     bool               `json:"dryRun"`
 }
 
 // adopt names a node that follows in the place of the other one.
 func (s *Server) adopt(ctx context.Context, ask adoptRequest) (*Adopted, error) {
 	st := s.pair.driver.Status()
-	out := &Adopted{DryRun: ask.DryRun, Candidates: []NodeStatus{}}
+	out := &Adopted{DryRun: ask.DryRun, Candidates: []nodes.NodeStatus{}}
 	if other, ok := st.Record.Other(s.pair.self.ID); ok {
 		out.Replaces = other.Address
 	}
@@ -145,7 +146,7 @@ func (s *Server) adopt(ctx context.Context, ask adoptRequest) (*Adopted, error) 
 		}
 		out.Candidates = append(out.Candidates, n)
 		for _, p := range st.Peers {
-			if p.Node == n.ID && ask.Node != "" && (n.Address == strings.TrimSuffix(ask.Node, "/") || strings.HasPrefix(string(n.ID), ask.Node)) {
+			if string(p.Node) == n.ID && ask.Node != "" && (n.Address == strings.TrimSuffix(ask.Node, "/") || strings.HasPrefix(n.ID, ask.Node)) {
 				chosen, out.Node = append(chosen, p.As), n
 			}
 		}

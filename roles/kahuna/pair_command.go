@@ -175,7 +175,7 @@ any more and only follows if it comes back; it has to be out of the sync set, so
 			default:
 				table := &term.Table{Head: []string{"ADDRESS", "ID", "LAG", "HEARD"}}
 				for _, n := range done.Candidates {
-					table.Add(n.Address, string(n.ID), count(int(n.Lag), "record"), n.Silent+" ago")
+					table.Add(n.Address, n.ID, count(int(n.Lag), "record"), fmt.Sprintf("%.1f s ago", n.Silent))
 				}
 				return t.Table(table)
 			}

@@ -64,7 +64,7 @@ func (m *pairMetrics) Collect(out chan<- prometheus.Metric) {
 		gauge(m.role, is(p.Role == role), role)
 	}
 	gauge(m.right, is(p.Right))
-	gauge(m.epoch, float64(p.Epoch.Counter))
+	gauge(m.epoch, float64(st.Epoch.Counter))
 	gauge(m.published, float64(p.Published))
 	gauge(m.end, float64(p.End))
 	if p.Role == "primary" {

@@ -2,6 +2,7 @@ package kahuna
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -9,69 +10,32 @@ import (
 	"kowabunga/core/holding"
 	"kowabunga/core/lease"
 	"kowabunga/core/model"
+	"kowabunga/core/nodes"
 )
 
-// PairStatus is this Kahuna as a node of a pair, and what it knows of the others.
-type PairStatus struct {
-	Role       string          `json:"role"`            // "primary", "standby", "candidate", "restored"
-	Phase      string          `json:"phase,omitempty"` // how far that is
-	Epoch      lease.Epoch     `json:"epoch"`
-	Mode       lease.Mode      `json:"mode,omitempty"`
-	Primary    string          `json:"primary,omitempty"` // address of the one that acts, as far as this one knows
-	Published  uint64          `json:"published"`         // index of the last record that everybody may see
-	End        uint64          `json:"end"`               // index of the last record in the journal
-	Behind     uint64          `json:"behind"`            // of one that follows: records published at the primary and not here
-	Silent     string          `json:"silent,omitempty"`  // of one that follows: since the primary was heard
-	Right      bool            `json:"right"`             // may act
-	RightUntil time.Time       `json:"rightUntil,omitzero"`
-	Alone      bool            `json:"alone"` // its right needs nobody and does not end
-	Nodes      []NodeStatus    `json:"nodes"`
-	Witnesses  []WitnessStatus `json:"witnesses"`
-	TakeOver   []string        `json:"takeOver"` // why the one that does not act could not take over by itself, in words; empty when it could
-	Missing    []string        `json:"missing"`  // of one that tried to take over: what it waits for, in words
-	Pending    []string        `json:"pending"`  // changes of the sync set, the witnesses and so on that are not agreed on yet
-	Lost       bool            `json:"lost"`     // records may be lost, and not all agents reported since
-	Notes      []Noted         `json:"notes"`    // what happened lately, the newest last
+// copied is what a restored copy that was not promoted is.
+func (s *Server) copied() *nodes.Status {
+	index := s.store.View().Index()
+	return &nodes.Status{Asked: s.cfg.pairURL(), Role: "copy", Epoch: s.epoch().String(), Published: index, End: index, Nodes: []nodes.NodeStatus{}, Witnesses: []nodes.WitnessStatus{},
+		TakeOver: []string{"this is a restored copy that was not promoted: it commands nobody"}, Missing: []string{}, Pending: []string{}, Notes: []nodes.Note{}}
 }
 
-// NodeStatus is a Kahuna in a PairStatus.
-type NodeStatus struct {
-	ID        lease.NodeID `json:"id"`
-	Address   string       `json:"address"`
-	Self      bool         `json:"self"`
-	Named     bool         `json:"named"` // one of the two; any other only follows
-	Acts      bool         `json:"acts"`
-	InSync    bool         `json:"inSync"` // has every acknowledged write
-	Connected bool         `json:"connected"`
-	Acked     uint64       `json:"acked,omitempty"`  // as the primary knows: index of the last record on its disk
-	Lag       uint64       `json:"lag"`              // as the primary knows: published records it has not
-	Silent    string       `json:"silent,omitempty"` // as the primary knows: since it was heard
-}
-
-// WitnessStatus is an agent in a PairStatus.
-type WitnessStatus struct {
-	Agent     string `json:"agent"`
-	Name      string `json:"name"`
-	Connected bool   `json:"connected"` // to this Kahuna
-	Change    string `json:"change,omitempty"`
-}
-
-// pairStatus is nil in a restored copy.
-func (s *Server) pairStatus() *PairStatus {
+// pairStatus is how this Kahuna stands as a node of a pair, and what it knows of the others.
+func (s *Server) pairStatus() *nodes.Status {
 	if s.pair == nil {
-		return nil
+		return s.copied()
 	}
 	st, right := s.pair.driver.Status(), s.pair.driver.Right()
-	out := &PairStatus{Role: st.Role, Phase: st.Phase, Epoch: st.Epoch, Primary: s.addressOf(st, st.Primary), Published: st.Published.Index, End: st.End.Index, Behind: st.Behind,
-		Right: right, Alone: right && st.Sole, Nodes: []NodeStatus{}, Witnesses: s.witnessStatus(st.Record), Missing: []string{}, Pending: []string{}, TakeOver: []string{}, Lost: holding.Lost(s.store.View()), Notes: s.notes.list()}
+	out := &nodes.Status{Asked: s.pair.self.Address, Role: st.Role, Phase: st.Phase, Epoch: st.Epoch.String(), Primary: s.addressOf(st, st.Primary), Published: st.Published.Index, End: st.End.Index, Behind: st.Behind,
+		Right: right, Alone: right && st.Sole, Nodes: []nodes.NodeStatus{}, Witnesses: s.witnessStatus(st.Record), Missing: []string{}, Pending: []string{}, TakeOver: []string{}, Lost: holding.Lost(s.store.View()), Notes: s.notes.list()}
 	if right && !st.Sole {
 		out.RightUntil = time.Now().Add(st.RightFor).UTC().Truncate(time.Millisecond)
 	}
 	if st.Role != "primary" {
-		out.Silent = st.Silent.Round(100 * time.Millisecond).String()
+		out.Silent = seconds(st.Silent)
 	}
 	if st.Record != nil {
-		out.Mode = st.Record.Mode
+		out.Mode = string(st.Record.Mode)
 	}
 	out.Nodes = s.nodeStatus(st, right)
 	words := s.words(st)
@@ -89,17 +53,17 @@ func (s *Server) pairStatus() *PairStatus {
 }
 
 // nodeStatus lists the two nodes and those that only follow: this one first.
-func (s *Server) nodeStatus(st lease.Status, right bool) []NodeStatus {
+func (s *Server) nodeStatus(st lease.Status, right bool) []nodes.NodeStatus {
 	self := s.pair.driver.State()
-	me := NodeStatus{ID: self.Node, Address: s.pair.self.Address, Self: true, Acts: right, InSync: st.Record.InSync(self.Log), Connected: true, Acked: st.End.Index}
+	me := nodes.NodeStatus{ID: string(self.Node), Address: s.pair.self.Address, Self: true, Acts: right, InSync: st.Record.InSync(self.Log), Connected: true, Acked: st.End.Index}
 	_, me.Named = st.Record.Node(self.Node)
-	out := []NodeStatus{me}
+	out := []nodes.NodeStatus{me}
 	for _, n := range s.known(st) {
-		one := NodeStatus{ID: n.ID, Address: n.Address, Acts: !right && st.Primary == n.ID, Connected: s.pair.transport.Reaches(n.ID)}
+		one := nodes.NodeStatus{ID: string(n.ID), Address: n.Address, Acts: !right && st.Primary == n.ID, Connected: s.pair.transport.Reaches(n.ID)}
 		_, one.Named = st.Record.Node(n.ID)
 		for _, p := range st.Peers {
 			if p.Node == n.ID {
-				one.InSync, one.Acked, one.Silent = p.InSync, p.Acked, p.Silent.Round(100*time.Millisecond).String()
+				one.InSync, one.Acked, one.Heard, one.Silent = p.InSync, p.Acked, true, seconds(p.Silent)
 				one.Lag = st.Published.Index - min(st.Published.Index, p.Acked)
 			}
 		}
@@ -135,6 +99,9 @@ func (s *Server) known(st lease.Status) []lease.Node {
 	return out
 }
 
+// seconds are those of a duration, to a tenth.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
+
 func (s *Server) addressOf(st lease.Status, id lease.NodeID) string {
 	if id == s.pair.self.ID {
 		return s.pair.self.Address
@@ -155,11 +122,11 @@ func (s *Server) agentName(id string) string {
 	return id
 }
 
-func (s *Server) witnessStatus(r *lease.Record) []WitnessStatus {
-	out, live := []WitnessStatus{}, s.fleet.Live()
+func (s *Server) witnessStatus(r *lease.Record) []nodes.WitnessStatus {
+	out, live := []nodes.WitnessStatus{}, s.fleet.Live()
 	for _, w := range r.All() {
 		m, ok := live.Get(w.Agent)
-		one := WitnessStatus{Agent: w.Agent, Name: s.agentName(w.Agent), Connected: ok && m.Connected && m.Leased && m.Hello.Identity == w.Identity}
+		one := nodes.WitnessStatus{Agent: w.Agent, Name: s.agentName(w.Agent), Connected: ok && m.Connected && m.Leased && m.Hello.Identity == w.Identity}
 		if n := len(r.Witnesses); n > 1 {
 			switch old, next := slices.Contains(r.Witnesses[0], w), slices.Contains(r.Witnesses[n-1], w); {
 			case old && !next:
@@ -207,7 +174,7 @@ func (s *Server) describe(r *lease.Record) string {
 
 // hinders tells why the node that does not act could not take over now if the one that acts went away. It
 // judges by the agents that are connected to this node.
-func (s *Server) hinders(st lease.Status, witnesses []WitnessStatus) []string {
+func (s *Server) hinders(st lease.Status, witnesses []nodes.WitnessStatus) []string {
 	out := []string{}
 	r := st.Record
 	switch {
@@ -227,7 +194,7 @@ func (s *Server) hinders(st lease.Status, witnesses []WitnessStatus) []string {
 		}
 	}
 	switch there := func(w lease.Witness) bool {
-		return slices.ContainsFunc(witnesses, func(s WitnessStatus) bool { return s.Agent == w.Agent && s.Connected })
+		return slices.ContainsFunc(witnesses, func(s nodes.WitnessStatus) bool { return s.Agent == w.Agent && s.Connected })
 	}; {
 	case len(r.Witnesses) == 0:
 		out = append(out, "there are no witnesses: that needs an agent with a durable disk on a host without a Kahuna, better three")

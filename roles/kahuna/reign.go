@@ -74,7 +74,7 @@ func (s *Server) assemble() (*reign, error) {
 	}
 	r.outbox = mail.New(mail.Config{Store: s.store, Sender: sender, Log: s.part("mail"), Metrics: r.registry})
 	r.api, err = api.New(api.Config{Auth: authenticator{r.accounts}, Sessions: r.accounts, Engine: r.engine, Views: s.store, Journal: api.JournalOf(s.store, tables()), Past: api.PastOf(s.store),
-		Live: r.keeper, Standing: r.keeper.Standing, Limit: r.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: r.registry, Log: s.part("api")})
+		Live: r.keeper, Standing: r.keeper.Standing, Pair: s.pairStatus, Limit: r.accounts, Docs: assets.Docs(), Version: release, URL: s.cfg.publicURL(), Metrics: r.registry, Log: s.part("api")})
 	return r, err
 }
 

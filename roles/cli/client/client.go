@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,7 @@ type Request struct {
 	V1     bool   // below /api/v1 instead: logins are not served elsewhere
 	Query  url.Values
 	Body   []byte // JSON; nil for none
+	At     string // ask the Kahuna at this address alone; empty for whichever answers
 	// Once makes the request one that is carried out once however often it is sent (Idempotency-Key):
 	// it is sent again, to another node too, when it may not have arrived. What API v1 takes and what is
 	// answered about accounts cannot be so.
@@ -131,6 +133,9 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	if r.Once {
 		once = newID("")
 	}
+	if r.At != "" {
+		return c.at(ctx, r, id)
+	}
 	var a *Answer
 	err := c.try(ctx, r.repeatable(), func(base string, patience time.Duration) (became fate, err error) {
 		a, became, err = c.once(ctx, base, patience, r, id, once)
@@ -140,6 +145,16 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		return nil, fault.Wrap(err, fault.Internal, r.Op)
 	}
 	return a, nil
+}
+
+// at makes a request to one Kahuna, which has to be a known one: others do not get the key.
+func (c *Client) at(ctx context.Context, r Request, id string) (*Answer, error) {
+	known := c.nodes.all()
+	if !slices.Contains(known, r.At) {
+		return nil, &fault.Error{Code: fault.NotFound, Op: r.Op, Message: fmt.Sprintf("%s is none of the Kahunas here, which are %s", r.At, strings.Join(known, ", "))}
+	}
+	a, _, err := c.once(ctx, r.At, answerTimeout, r, id, "")
+	return a, fault.Wrap(err, fault.Internal, r.Op)
 }
 
 // repeatable tells whether a request that may have been carried out may be sent again.

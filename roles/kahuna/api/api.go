@@ -16,6 +16,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/nodes"
 	"kowabunga/core/operation"
 	"kowabunga/core/plan"
 	"kowabunga/roles/kahuna/identity"
@@ -161,6 +162,7 @@ type Config struct {
 	Past     Past
 	Live     Live
 	Standing func(model.Object) agentproto.Standing // how agents stand to what is wanted of them for an object
+	Pair     func() *nodes.Status                   // how this Kahuna stands as a node; nil where that is not known
 	Limit    Limiter
 	Docs     fs.FS // user documentation, TOPIC.md
 	Version  string

@@ -154,6 +154,7 @@ func TestAnswersOfV2FitTheirSchemas(t *testing.T) {
 	check("Plan", w.do("PUT", "/api/v2/komputes/m1?plan=true", `{"memory":2147483648,"vcpus":1,"disk":4294967296}`).body)
 	check("Plan", w.do("POST", "/api/v2/regions?plan=true", `{"name":"us"}`).body)
 	check("AuditEntryList", w.do("GET", "/api/v2/audit?limit=1000", "").body)
+	check("Pair", w.do("GET", "/api/v2/pair", "").body)
 	check("Top", w.do("GET", "/api/v2/top", "").body)
 	check("Problem", w.do("GET", "/api/v2/regions?sort=colour", "").body)
 	check("Problem", w.do("PUT", "/api/v2/regions/eu", `{"labels":7}`).body)

@@ -40,6 +40,7 @@ func TestRouter(t *testing.T) {
 		{"GET", "/api/v1/login", 405, "Allow", "POST"},
 		{"DELETE", "/api/v1/kawaii", 405, "Allow", "GET, HEAD"},
 		{"GET", "/api/v1/kawaii", 200, "", ""},
+		{"POST", "/api/v2/pair", 405, "Allow", "GET, HEAD"},
 		{"DELETE", "/api/v2/whoami", 405, "Allow", "GET, HEAD"},
 	} {
 		a := w.do(c.method, c.path, "")

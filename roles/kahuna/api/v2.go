@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/model"
@@ -66,6 +67,7 @@ func (a *API) routeV2(t *table) {
 	t.add(catalogue.V2, BaseV2+"/explain/placement", &method{verb: http.MethodPost, name: "v2.ExplainPlacement", status: http.StatusOK, handle: a.foresee})
 	get("/audit", "v2.Audit", a.audit, auditParameters...)
 	get("/top", "v2.Top", a.top)
+	get(strings.TrimPrefix(PairPath, BaseV2), "v2."+catalogue.ReadPair.ID, a.pair)
 	get("/whoami", "v2.WhoAmI", a.whoami)
 	get("/version", "v2.Version", a.version)
 }

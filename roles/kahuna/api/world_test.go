@@ -22,6 +22,7 @@ import (
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/nodes"
 	"kowabunga/core/operation"
 	"kowabunga/roles/kahuna/api"
 	"kowabunga/roles/kahuna/identity"
@@ -94,6 +95,14 @@ var (
 	_ api.Limiter    = (*identity.Accounts)(nil)
 )
 
+// alone is how a Kahuna without a standby stands.
+func alone() *nodes.Status {
+	return &nodes.Status{Asked: "https://a.example.net", Role: "primary", Phase: "serving", Epoch: "7@a", Mode: "sync", Primary: "https://a.example.net", Published: 12, End: 12, Right: true, Alone: true,
+		Nodes:     []nodes.NodeStatus{{ID: "a", Address: "https://a.example.net", Self: true, Named: true, Acts: true, InSync: true, Connected: true, Acked: 12}},
+		Witnesses: []nodes.WitnessStatus{{Agent: strings.Repeat("a", 24), Name: "a1", Connected: true, Change: "joins"}},
+		TakeOver:  []string{"there is no second Kahuna"}, Missing: []string{}, Pending: []string{}, Notes: []nodes.Note{{At: time.Now(), What: "serves"}}}
+}
+
 // world is the API on a real store, engine and identity, with hosts that obey at once.
 type world struct {
 	t      testing.TB
@@ -140,7 +149,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := api.Config{Auth: accounts, Sessions: accounts, Engine: w.engine, Views: s, Journal: api.JournalOf(s, tables), Past: api.PastOf(s), Live: w.live, Standing: func(model.Object) agentproto.Standing {
+	c := api.Config{Pair: alone, Auth: accounts, Sessions: accounts, Engine: w.engine, Views: s, Journal: api.JournalOf(s, tables), Past: api.PastOf(s), Live: w.live, Standing: func(model.Object) agentproto.Standing {
 		return agentproto.Standing{Problems: []string{}, States: []agentproto.StateHeld{}}
 	},
 		Version: "0.0.0-test", Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

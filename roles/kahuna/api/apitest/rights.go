@@ -119,11 +119,38 @@ func (w *walk) rights() {
 			w.cell(c, role+" outside", w.who.out[role], row[2+2*i])
 		}
 	}
+	w.pair()
+	cells += len(w.who.dead) + 2*len(w.who.in)
 	// The gateway's public addresses are of a subnet that nobody owns; whoever uses it may look at it.
 	subnet, _ := w.wire.Operation("ReadSubnet")
 	w.cell(&valid{op: subnet, ids: w.path("outside")}, "user inside, of a subnet his gateway uses", w.who.in["user"], "ok")
 	w.cell(&valid{op: subnet, ids: w.path("outside")}, "user outside, of that subnet", w.who.out["user"], "404")
 	w.t.Logf("%d cells of the table of rights", cells+2)
+}
+
+// pair asks how the Kahunas stand to each other, which is of API v2 alone, as everybody.
+func (w *walk) pair() {
+	w.t.Helper()
+	row := w.target.Rights["ReadPair"]
+	if row == nil {
+		w.t.Error("ReadPair is not in the table of rights")
+		return
+	}
+	ask := func(caller, key, want string) {
+		w.t.Helper()
+		status, _, raw := w.raw(http.MethodGet, "/api/v2/pair", key, "")
+		if got := strconv.Itoa(status); got != strings.ReplaceAll(want, "ok", "200") {
+			w.t.Errorf("the pair is read by %s: %s %.300s instead of %s", caller, got, raw, want)
+		}
+	}
+	for what, key := range w.who.dead {
+		ask(what, key, row[0])
+	}
+	for i, role := range []string{"user", "projectAdmin"} {
+		ask(role+" inside", w.who.in[role].key, row[1+2*i])
+		ask(role+" outside", w.who.out[role].key, row[2+2*i])
+	}
+	ask("a superAdmin", w.target.Key, row[5])
 }
 
 // foreign is 1 for operations on people and keys, which the walk's members share nothing with.

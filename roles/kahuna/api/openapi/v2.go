@@ -202,6 +202,7 @@ func nativeSchemas(all Object) {
 		"why_not": ref("Objection"), "now": Object{"type": "array", "items": ref("Fact"), "description": "what stands for or against it at present"}}, "kind", "id", "name")
 	placementSchemas(all)
 	historySchemas(all)
+	pairSchemas(all)
 	all["WhoAmI"] = object("the caller", Object{"name": text("name"), "role": text("role"), "user": text("id"), "token": text("id of the API key used"), "session": text("id of the login used")}, "name", "role")
 	all["Version"] = object("what answers", Object{"version": text("of the program"), "contract": text("release whose contract API v1 is"), "api": Object{"type": "array", "items": Object{"type": "string"}}}, "version", "contract", "api")
 }
@@ -243,6 +244,8 @@ func nativePaths(paths Object) {
 	paths["/explain/placement"].(Object)["post"].(Object)["requestBody"] = Object{"required": true, "content": Object{"application/json": Object{"schema": ref("Wish")}}}
 	add("/audit", "GET", "Audit", "List who changed what, when and from where, the newest first", auditParams(), "200", "AuditEntryList")
 	add("/top", "GET", "Top", "Read how full hosts, projects and pools are", nil, "200", "Top")
+	add("/pair", "GET", catalogue.ReadPair.ID, "Read how the Kahunas stand to each other, as the one that is asked knows it", nil, "200", catalogue.ReadPair.Response)
+	paths["/pair"].(Object)["get"].(Object)["responses"].(Object)["403"] = failure("Problem", "application/problem+json")
 	add("/whoami", "GET", "WhoAmI", "Read who the credentials belong to", nil, "200", "WhoAmI")
 	add("/version", "GET", "Version", "Read what answers", nil, "200", "Version")
 }

@@ -1,4 +1,4 @@
-package kahuna
+package nodes
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 // notesShown is how many of the newest notes a table shows.
 const notesShown = 5
 
-// pairRows is the part of `kahuna status` about the pair.
-func pairRows(p *PairStatus) [][]string {
+// Rows are a status as a table of two columns, for people.
+func (p *Status) Rows() [][]string {
 	if p.Alone && len(p.Nodes) == 1 && len(p.Pending) == 0 && !p.Lost {
 		return [][]string{{"role", p.Role + ", without a standby"}}
 	}
@@ -26,11 +26,11 @@ func pairRows(p *PairStatus) [][]string {
 	}
 	published := fmt.Sprintf("record %d of %d", p.Published, p.End)
 	if p.Behind > 0 {
-		published += fmt.Sprintf(", %s behind the primary", count(int(p.Behind), "record"))
+		published += fmt.Sprintf(", %s behind the primary", records(p.Behind))
 	}
 	add("published", published)
 	if p.Mode != "" {
-		add("mode", string(p.Mode))
+		add("mode", p.Mode)
 	}
 	for _, n := range p.Nodes {
 		add("kahuna", nodeText(n))
@@ -66,9 +66,11 @@ func pairRows(p *PairStatus) [][]string {
 	return rows
 }
 
-func roleText(p *PairStatus) string {
+func roleText(p *Status) string {
 	text := p.Role
 	switch {
+	case p.Role == "copy":
+		return "a restored copy: it shows everything and changes nothing"
 	case p.Role == "restored":
 		return "restored: it commands nobody until it is promoted (kowabunga kahuna promote)"
 	case p.Phase != "":
@@ -77,7 +79,7 @@ func roleText(p *PairStatus) string {
 	if p.Role != "primary" && p.Primary != "" {
 		text += " of " + p.Primary
 	}
-	return text + ", epoch " + p.Epoch.String()
+	return text + ", epoch " + p.Epoch
 }
 
 func nodeText(n NodeStatus) string {
@@ -99,8 +101,15 @@ func nodeText(n NodeStatus) string {
 	if !n.Connected {
 		parts = append(parts, "NOT connected")
 	}
-	if n.Silent != "" {
-		parts = append(parts, fmt.Sprintf("%s behind, heard %s ago", count(int(n.Lag), "record"), n.Silent))
+	if n.Heard {
+		parts = append(parts, fmt.Sprintf("%s behind, heard %.1f s ago", records(n.Lag), n.Silent))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func records(n uint64) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
 }
