@@ -35,16 +35,24 @@ func (a *addresses) several() bool {
 	return len(a.known) > 1
 }
 
-// next is the first address that was not tried, empty when all were.
-func (a *addresses) next(tried map[string]bool) string {
+// next is the first address that was not tried, of those that are silent only when there is no other; empty
+// when all were tried.
+func (a *addresses) next(tried map[string]bool, silent map[string]time.Time) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	last := ""
 	for _, address := range a.known {
-		if !tried[address] {
+		if tried[address] {
+			continue
+		}
+		if silent[address].IsZero() {
 			return address
 		}
+		if last == "" {
+			last = address
+		}
 	}
-	return ""
+	return last
 }
 
 // awayFor is how long an address that did not answer is not asked first because another one says that it acts.

@@ -16,13 +16,17 @@ import (
 const (
 	attempts   = 3 // of a request that may be repeated when the connection to the only node breaks
 	retryFirst = 300 * time.Millisecond
-	retryLast  = 2 * time.Second
+	retryLast  = time.Second
 	// takeover is how long a request waits for a node that acts. A primary that dies is replaced after its
 	// lease of 6 s and the quiet time before an election.
 	takeover = 30 * time.Second
 	// slow is how long the first round waits for each of several nodes: one that stands still keeps its
-	// connections, and says nothing.
-	slow = 10 * time.Second
+	// connections, and says nothing. What could not be sent again waits longer, since leaving ends it.
+	slow       = 4 * time.Second
+	slowUnsure = 10 * time.Second
+	// still is how long a node that said nothing is not asked again while another one says that none acts: if
+	// the first one did, its lease is over by then, and the other one acts or can reach nobody either.
+	still = 12 * time.Second
 )
 
 // fate is what became of a request that was sent one time. All false: nothing was begun, and it may be sent
@@ -32,6 +36,7 @@ type fate struct {
 	begun    bool // it may have been carried out: only what can be repeated is sent again
 	waits    bool // the node is up and says that none acts at the moment
 	acts     bool // it says that it acts itself by now: no other need be asked
+	silent   bool // the node did not answer in time
 	hopeless bool // waiting does not help
 }
 
@@ -65,20 +70,27 @@ func (c *Client) fateOf(resp *http.Response, kahuna, moved bool) fate {
 // several are known, or one says that none acts, it goes on for the time of a take-over.
 func (c *Client) try(ctx context.Context, again bool, send func(base string, patience time.Duration) (fate, error)) error {
 	began, wait, returned := time.Now(), c.retry, false
+	silent := map[string]time.Time{} // nodes that did not answer in time, and when they were asked
 	for round := 1; ; round++ {
 		var failures []error
 		lost, waits, doubt := true, false, false
 		for tried := map[string]bool{}; ; {
-			base := c.nodes.next(tried)
-			if base == "" {
+			base := c.nodes.next(tried, silent)
+			if at := silent[base]; base == "" || waits && time.Since(at) < still {
 				break
 			}
 			tried[base] = true
+			asked := time.Now()
 			patience := answerTimeout
 			if round == 1 && c.nodes.several() {
-				patience = c.slow
+				if patience = c.slow; !again {
+					patience = max(patience, slowUnsure)
+				}
 			}
 			became, err := send(base, patience)
+			if became.silent {
+				silent[base] = asked
+			}
 			switch {
 			case became.answered:
 				c.nodes.answered(base)

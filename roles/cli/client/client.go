@@ -229,12 +229,13 @@ func (c *Client) send(ctx context.Context, base string, patience time.Duration, 
 	resp, err := c.http.Do(req)
 	timer.Stop()
 	if err != nil {
-		if context.Cause(within) == errSlow {
+		late := context.Cause(within) == errSlow
+		if late {
 			err = errSlow
 		}
 		end(nil)
 		hopeless, err := c.unreachable(ctx, base, id, err)
-		return nil, fate{begun: begun.Load(), hopeless: hopeless}, err
+		return nil, fate{begun: begun.Load(), silent: late, hopeless: hopeless}, err
 	}
 	if !c.socket {
 		c.nodes.learn(base, resp.Header)

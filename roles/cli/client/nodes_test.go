@@ -156,6 +156,31 @@ func TestStuckNode(t *testing.T) {
 	}
 }
 
+// While a node stands still and the other one says that none acts, only the other one is asked: it is the one
+// that will act, and the first would keep the request again.
+func TestStuckPrimaryIsReplaced(t *testing.T) {
+	held := make(chan struct{})
+	refused := 0
+	p := newPair(t, true, func(p *pair, node string, w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case node == "a":
+			<-held
+		case refused < 5:
+			refused++
+			p.tell(w, "a") // as far as it knows
+			w.Header().Set(nodes.OutcomeHeader, nodes.None)
+			problem(w, 503, "unavailable", "", "the other one says nothing")
+		default:
+			p.tell(w, "b")
+		}
+	})
+	defer close(held)
+	p.api.slow = 200 * time.Millisecond
+	if _, err := p.api.Do(t.Context(), keyed); err != nil || p.asked() != "abbbbbb" {
+		t.Errorf("asked %q, %v", p.asked(), err)
+	}
+}
+
 // A node that could not answer and acts by itself by now, as after a take-over, is asked again before any
 // other: that may stand still.
 func TestNodeThatActsByNow(t *testing.T) {
