@@ -194,8 +194,9 @@ func TestASolePrimaryHearsLateThatTheOtherWasPromoted(t *testing.T) {
 func TestAHungDiskEndsTheReign(t *testing.T) {
 	c, a, b := pair(t)
 	a.hung = true
-	c.run(8*time.Second, "A stops", func() bool { return !a.serving })
-	c.run(12*time.Second, "B serves", func() bool { return b.serving })
+	c.run(5*time.Second, "A stops", func() bool { return !a.serving })
+	c.run(5*time.Second, "B is elected, 7.5 s after A renewed its lease: that A is there and sends on does not count", func() bool { return b.replica.Status(c.now).Role == "primary" })
+	c.run(7*time.Second, "B serves, without A, which promised and puts nothing on its disk", func() bool { return b.serving })
 }
 
 func TestAStandbyWithAHungDiskHoldsNobodyUp(t *testing.T) {

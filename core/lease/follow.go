@@ -13,7 +13,7 @@ func (n *Replica) entries(from Address, m Entries) {
 	if from.Node != NodeID(m.Epoch.Node) || late || m.Epoch.Compare(promised) > 0 || n.reign != nil || n.task != nil || n.over {
 		return // of an epoch that is over, or that no record here tells of yet; or busy, and it comes again
 	}
-	n.heard(from.Node, m.Epoch)
+	n.follows(from.Node, m.Epoch)
 	n.ahead = m.Published.Index
 	if m.HadLog == n.d.Log && !n.holds(m.Had) {
 		n.renameLog("the log lacks records that the primary knows it had", nil)

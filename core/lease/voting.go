@@ -128,8 +128,17 @@ func (n *Replica) proves(from Address, c Certificate, r *Record) bool {
 	return c.Kind == Promised && from.Node == NodeID(c.Epoch.Node) && n.valid(c, r)
 }
 
-// heard notes that a primary lives.
+// heard notes that a primary has a lease, or is about to have one.
 func (n *Replica) heard(who NodeID, e Epoch) {
+	if who != n.d.Node {
+		n.follows(who, e)
+		n.electAt = n.now + n.timers().Wait + n.jitter(again)
+	}
+}
+
+// follows notes that a primary is there. Whoever sends records may have a lease no more: one whose disk hangs
+// sends them on, and renews nothing.
+func (n *Replica) follows(who NodeID, e Epoch) {
 	if who == n.d.Node {
 		return
 	}
@@ -139,7 +148,6 @@ func (n *Replica) heard(who NodeID, e Epoch) {
 	}
 	n.contact, n.primary, n.missing = n.now, who, nil
 	n.highest = max(n.highest, e.Counter)
-	n.electAt = n.now + n.timers().Wait + n.jitter(again)
 }
 
 // yield ends what this node does in an epoch below e.
