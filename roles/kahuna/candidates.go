@@ -5,8 +5,6 @@ import (
 
 	"kowabunga/core/lease"
 	"kowabunga/core/model"
-	"kowabunga/roles/kahuna/hosts"
-	"kowabunga/roles/kahuna/pair"
 )
 
 // Candidate is an agent as it may be a witness.
@@ -28,7 +26,7 @@ func (s *Server) candidates() []Candidate {
 	}
 	may := map[string]lease.Candidate{}
 	if s.pair != nil {
-		for _, c := range hosts.Candidates(view, live, append(s.pair.transport.Boots(), pair.BootID())...) {
+		for _, c := range s.eligible() {
 			may[c.Agent] = c
 		}
 	}

@@ -57,6 +57,8 @@ type Config struct {
 	}
 	Backup Backup
 	Log    config.Log
+
+	apart bool // each agent and each Kahuna counts as one of a host of its own, with a durable disk; for tests on one host
 }
 
 // set declares the keys of a configuration.

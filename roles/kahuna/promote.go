@@ -9,8 +9,6 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
-	"kowabunga/roles/kahuna/hosts"
-	"kowabunga/roles/kahuna/pair"
 )
 
 type promoteRequest struct {
@@ -140,8 +138,7 @@ func (s *Server) promote(ctx context.Context, ask promoteRequest) (*Promotion, e
 		return nil, fault.New(fault.Conflict, "what this Kahuna sees contradicts that: %s", strings.Join(out.Hindered, "; "))
 	}
 	var chosen []lease.Witness
-	boots := append(s.pair.transport.Boots(), pair.BootID())
-	for _, w := range lease.ChooseWitnesses(nil, hosts.Candidates(s.store.View(), s.fleet.Live(), boots...)) {
+	for _, w := range lease.ChooseWitnesses(nil, s.eligible()) {
 		chosen = append(chosen, w)
 		out.Witnesses = append(out.Witnesses, s.agentName(w.Agent))
 	}

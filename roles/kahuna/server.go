@@ -48,6 +48,7 @@ type Server struct {
 	turn     *turn
 	notes    notes
 	agreed   *agreed
+	staff    staff
 	relays   relays
 	named    atomic.Pointer[listing] // the header that lists the nodes
 	rules    atomic.Pointer[behaviour.Config]

@@ -2,7 +2,6 @@ package kahuna
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"kowabunga/core/agentproto"
@@ -60,16 +59,18 @@ func (s *Server) chooseOnce(ctx context.Context) {
 	if !st.Right || len(st.Pending) > 0 || st.Record == nil || len(st.Record.Nodes) < 2 || len(st.Record.Witnesses) > 1 {
 		return
 	}
-	var present []lease.Witness
-	if len(st.Record.Witnesses) == 1 {
-		present = st.Record.Witnesses[0]
-	}
-	boots := append(s.pair.transport.Boots(), pair.BootID())
-	want := lease.ChooseWitnesses(present, hosts.Candidates(s.store.View(), s.fleet.Live(), boots...))
-	if slices.Equal(want, present) {
-		return
-	}
-	if err := s.pair.driver.Order(ctx, lease.SetWitnesses{Witnesses: want}); err != nil && ctx.Err() == nil {
+	if err := s.reappoint(ctx, false); err != nil && ctx.Err() == nil {
 		s.log.Warn("the witnesses stay as they are", "error", err)
 	}
+}
+
+// eligible are the agents as they may be witnesses.
+func (s *Server) eligible() []lease.Candidate {
+	all := hosts.Candidates(s.store.View(), s.fleet.Live(), append(s.pair.transport.Boots(), pair.BootID())...)
+	for i := range all {
+		if s.cfg.apart {
+			all[i].Host, all[i].Beside, all[i].Durable = "", false, true
+		}
+	}
+	return all
 }

@@ -39,8 +39,8 @@ func (e *Engine) Do(ctx context.Context, r Request) (Answer, error) {
 // patienceForNames bounds how many operations of others a request by name waits for.
 const patienceForNames = 8
 
-// commit decides a request in a transaction of its own.
-func (e *Engine) commit(ctx context.Context, r Request) (made decision, err error) {
+// try decides a request in a transaction, which is dropped if agents go that are not dismissed.
+func (e *Engine) try(ctx context.Context, r Request, dismissed []model.ID) (made decision, err error) {
 	at := e.moment(r, e.Board)
 	cause := store.Cause{Actor: r.Who.Name, ActorID: string(r.Who.User), Request: r.ID, From: r.From, What: r.Op.ID}
 	if r.Named != nil {
@@ -54,7 +54,10 @@ func (e *Engine) commit(ctx context.Context, r Request) (made decision, err erro
 		if made, err = e.decide(d, r, at); err != nil {
 			return err
 		}
-		return e.mayRelease(d)
+		if err := e.mayRelease(d); err != nil || r.Op.Verb != catalogue.Delete {
+			return err
+		}
+		return e.dismissed(d, dismissed)
 	})
 	if s := e.shown.Load(); s != nil && err == nil && r.Op.Kind == model.KindAgent {
 		s.noticed()

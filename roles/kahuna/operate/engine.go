@@ -85,12 +85,16 @@ type Config struct {
 	Store  Store
 	Board  *place.Board // follows the store; nil: the room on the hosts is counted for each decision
 	Agents Caller
-	Settle func(request string)    // told when nobody asks under a request id any more; may be nil
-	Policy func() gate.Policy      // read at each request, like Rules
-	Rules  func() behaviour.Config // read at each request, so that a reload takes effect
-	Now    func() time.Time
-	Seed   func() [32]byte // chance for ids and secrets; crypto/rand when nil
-	Log    *slog.Logger
+	Settle func(request string) // told when nobody asks under a request id any more; may be nil
+	Policy func() gate.Policy   // read at each request, like Rules
+	// Dismiss has others be witnesses in the place of agents that are about to be removed, and returns once
+	// that is agreed on; until done is called they do not become witnesses again. Faults: Conflict when it is
+	// not agreed on in time, Unavailable. Nil where agents are no witnesses.
+	Dismiss func(ctx context.Context, agents []model.ID) (done func(), err error)
+	Rules   func() behaviour.Config // read at each request, so that a reload takes effect
+	Now     func() time.Time
+	Seed    func() [32]byte // chance for ids and secrets; crypto/rand when nil
+	Log     *slog.Logger
 
 	StepTimeout time.Duration // one attempt of a step that sets none itself; default 5 min
 	GiveUp      time.Duration // how long a step may find no agent before the operation unwinds; default 2 min
