@@ -49,7 +49,7 @@ test: go ## everything, real daemons included; needs root, installs what is miss
 	@$(STAGE) lab $(SUITE) lab
 	@$(STAGE) crash $(SUITE) crash
 
-bench: build ## Go benchmarks and the whole-process figures, with the machine; 100,000 requests at random
+bench: build ## Go benchmarks and the whole-process figures, two Kahunas among them, with the machine; 100,000 requests at random
 	@$(INSTALL) bench
 	KOWABUNGA_STORM=100000 go test -count=1 -timeout 30m -run '^TestStorm' -v ./roles/kahuna/api
 	@go run ./testdata/bench --program ./kowabunga

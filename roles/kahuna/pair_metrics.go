@@ -10,7 +10,7 @@ import (
 type pairMetrics struct {
 	s *Server
 	role, right, epoch, published, end, behind, silent, sync, nodes,
-	witnesses, connected, async, lost, notes *prometheus.Desc
+	witnesses, connected, async, lost, notes, bytes *prometheus.Desc
 }
 
 func newPairMetrics(s *Server) *pairMetrics {
@@ -32,12 +32,13 @@ func newPairMetrics(s *Server) *pairMetrics {
 		async:     d("async", "1 in async mode."),
 		lost:      d("records_lost", "1 while records may be lost and not all agents reported since."),
 		notes:     d("events_total", "What happened to this Kahuna as a node, since it started: elections, changes of the sync set and the like.", "what"),
+		bytes:     d("bytes_total", "Bytes between this Kahuna and others since it started: of messages, which carry records, and of snapshots. Without what WebSocket and TLS add.", "what", "way"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *pairMetrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.role, m.right, m.epoch, m.published, m.end, m.behind, m.silent, m.sync, m.nodes, m.witnesses, m.connected, m.async, m.lost, m.notes} {
+	for _, d := range []*prometheus.Desc{m.role, m.right, m.epoch, m.published, m.end, m.behind, m.silent, m.sync, m.nodes, m.witnesses, m.connected, m.async, m.lost, m.notes, m.bytes} {
 		out <- d
 	}
 }
@@ -102,6 +103,10 @@ func (m *pairMetrics) Collect(out chan<- prometheus.Metric) {
 			names = append(names, what)
 		}
 	}
+	m.s.pair.transport.Traffic(func(what string, received, sent uint64) {
+		out <- prometheus.MustNewConstMetric(m.bytes, prometheus.CounterValue, float64(received), what, "received")
+		out <- prometheus.MustNewConstMetric(m.bytes, prometheus.CounterValue, float64(sent), what, "sent")
+	})
 	for _, what := range names {
 		out <- prometheus.MustNewConstMetric(m.notes, prometheus.CounterValue, float64(totals[what]), what)
 	}

@@ -14,30 +14,42 @@ import (
 // returns the 99th percentile of the time from when a request was due until its answer was read, in
 // milliseconds. Every request must succeed.
 func attack(ctx context.Context, rate int, d time.Duration, key string, urls ...string) (p99 float64, err error) {
-	n := int(d.Seconds() * float64(rate))
-	took, failed := make([]time.Duration, n), make([]error, n)
+	return attackUntil(ctx, rate, time.After(d), key, urls...)
+}
+
+// attackUntil goes on until something comes out of a channel.
+func attackUntil[T any](ctx context.Context, rate int, until <-chan T, key string, urls ...string) (p99 float64, err error) {
+	var mu sync.Mutex
+	var took []time.Duration
+	var failed error
 	var all sync.WaitGroup
 	began := time.Now()
-	for i := range n {
+asking:
+	for i := 0; ; i++ {
 		due := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()
+		case <-until:
+			break asking
 		case <-time.After(time.Until(due)):
 		}
 		all.Go(func() {
-			failed[i] = get(ctx, urls[i%len(urls)], key)
-			took[i] = time.Since(due)
+			err := get(ctx, urls[i%len(urls)], key)
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, time.Since(due))
+			if err != nil {
+				failed = err
+			}
 		})
 	}
 	all.Wait()
-	for _, err := range failed {
-		if err != nil {
-			return 0, err
-		}
+	if failed != nil || len(took) == 0 {
+		return 0, fmt.Errorf("of %d requests at least one failed: %w", len(took), failed)
 	}
 	slices.Sort(took)
-	return float64(took[n*99/100].Microseconds()) / 1000, nil
+	return float64(took[len(took)*99/100].Microseconds()) / 1000, nil
 }
 
 func get(ctx context.Context, url, key string) error {

@@ -1,8 +1,9 @@
 // Command bench measures the finished program as a whole: the size of the executable, how long Kahuna takes
-// to start, and the memory of an idle Kahuna and an idle Kaktus that is connected to it; beside each figure
-// stands what it should be. The Go benchmarks run first.
+// to start, the memory of an idle Kahuna and an idle Kaktus that is connected to it, how it answers, with many
+// objects and with many agents, and what two Kahunas cost and how fast one follows and takes over; beside each
+// figure stands what it should be. The Go benchmarks run first.
 //
-//	go run ./testdata/bench --program ./kowabunga [--only processes|benchmarks]
+//	go run ./testdata/bench --program ./kowabunga [--only benchmarks|processes|wrk|scale|swarm|pair]
 //
 // Figures depend on the machine, which is printed with them. The exit code is 1 when something could not
 // be measured; a missed aim is marked, and fails only with --strict.
@@ -37,7 +38,7 @@ type figure struct {
 
 func main() {
 	program := flag.String("program", "./kowabunga", "the built program, stripped")
-	only := flag.String("only", "", "benchmarks, processes, wrk, scale or swarm; all when empty")
+	only := flag.String("only", "", "benchmarks, processes, wrk, scale, swarm or pair; all when empty")
 	bare := flag.String("bare", "", "serve the bare handler to compare with, on this address")
 	strict := flag.Bool("strict", false, "fail when an aim is missed")
 	flag.Parse()
@@ -72,7 +73,7 @@ func run(ctx context.Context, out io.Writer, program, only string) (missed int, 
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context, string) ([]figure, error)
-	}{{"processes", processes}, {"wrk", beside}, {"scale", scale}, {"swarm", swarm}} {
+	}{{"processes", processes}, {"wrk", beside}, {"scale", scale}, {"swarm", swarm}, {"pair", pairOfTwo}} {
 		if only != "" && only != part.name {
 			continue
 		}

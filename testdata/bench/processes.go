@@ -162,9 +162,12 @@ func (b *bench) start(args ...string) (*process, error) {
 	}
 }
 
-// background starts a process that has no way to say that it is ready.
-func (b *bench) background(args ...string) error {
-	p := &process{cmd: exec.CommandContext(b.ctx, b.program, args...), ended: make(chan error, 1), log: new(bytes.Buffer)}
+// background starts the program as a process that has no way to say that it is ready.
+func (b *bench) background(args ...string) error { return b.spawn(b.program, args...) }
+
+// spawn starts any program.
+func (b *bench) spawn(name string, args ...string) error {
+	p := &process{cmd: exec.CommandContext(b.ctx, name, args...), ended: make(chan error, 1), log: new(bytes.Buffer)}
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		return err
@@ -172,6 +175,17 @@ func (b *bench) background(args ...string) error {
 	b.running = append(b.running, p)
 	go func() { p.ended <- p.cmd.Wait() }()
 	return nil
+}
+
+// over tells whether the process has ended.
+func (p *process) over() bool {
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		return true
+	default:
+		return false
+	}
 }
 
 // kill ends the process without giving it a chance to say goodbye.

@@ -36,6 +36,21 @@ const batchSize = 2000
 
 // fill writes hosts in four zones, projects with a subnet each, and machines spread over both.
 func fill(ctx context.Context, dir string, hosts, projects, machines int) (*world, error) {
+	s, err := opened(dir, store.Retention{})
+	if err != nil {
+		return nil, err
+	}
+	w := &world{store: s, draw: model.NewDraw([32]byte{1}, time.Now())}
+	w.places(hosts)
+	w.tenants(projects, machines)
+	if err := w.commit(ctx); err != nil {
+		return nil, err
+	}
+	return w, w.store.Close()
+}
+
+// opened is the store of a Kahuna that does not run.
+func opened(dir string, r store.Retention) (*store.Store, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "secrets", "sealing-key"))
 	if err != nil {
 		return nil, err
@@ -44,16 +59,7 @@ func fill(ctx context.Context, dir string, hosts, projects, machines int) (*worl
 	if _, err := hex.Decode(key[:], []byte(strings.TrimSpace(string(text)))); err != nil {
 		return nil, err
 	}
-	w := &world{draw: model.NewDraw([32]byte{1}, time.Now())}
-	if w.store, err = store.Open(store.Options{Dir: filepath.Join(dir, "data"), Tables: append(catalogue.Tables(), operation.Table), SealKey: key}); err != nil {
-		return nil, err
-	}
-	w.places(hosts)
-	w.tenants(projects, machines)
-	if err := w.commit(ctx); err != nil {
-		return nil, err
-	}
-	return w, w.store.Close()
+	return store.Open(store.Options{Dir: filepath.Join(dir, "data"), Tables: append(catalogue.Tables(), operation.Table), SealKey: key, Retention: r})
 }
 
 // add remembers an object for the commit and gives it an id and a name.

@@ -113,23 +113,47 @@ var (
 
 // wrk lets it ask a server for a while over so many connections.
 func (p *process) wrk(ctx context.Context, key string, connections int, d, url string, more ...string) (runResult, error) {
-	before, err := onCPU(p.cmd.Process.Pid)
-	if err != nil {
-		return runResult{}, err
+	return askedBy(func() (string, error) { return wrk(ctx, key, connections, d, url, more...) }, p)
+}
+
+// askedBy is a run of wrk, with the processor time of the processes that answered it.
+func askedBy(run func() (string, error), servers ...*process) (r runResult, err error) {
+	used := func() (sum float64, err error) {
+		for _, p := range servers {
+			t, err := onCPU(p.cmd.Process.Pid)
+			if err != nil {
+				return 0, err
+			}
+			sum += t
+		}
+		return sum, nil
 	}
-	args := append([]string{"-t", "2", "-c", strconv.Itoa(connections), "-d", d, "--latency", "-H", "X-API-Key: " + key}, more...)
-	out, err := exec.CommandContext(ctx, "wrk", append(args, url)...).CombinedOutput()
-	text := string(out)
-	if err != nil || strings.Contains(text, "Non-2xx") || strings.Contains(text, "status ") {
-		return runResult{}, fmt.Errorf("wrk %s: %w: %.2000s", url, err, text)
-	}
-	after, err := onCPU(p.cmd.Process.Pid)
+	before, err := used()
 	if err != nil {
-		return runResult{}, err
+		return r, err
+	}
+	text, err := run()
+	if err != nil {
+		return r, err
+	}
+	after, err := used()
+	if err != nil {
+		return r, err
 	}
 	r, requests, err := readWrk(text)
 	r.cpu = (after - before) / requests
 	return r, err
+}
+
+// wrk is what it printed.
+func wrk(ctx context.Context, key string, connections int, d, url string, more ...string) (string, error) {
+	args := append([]string{"-t", "2", "-c", strconv.Itoa(connections), "-d", d, "--latency", "-H", "X-API-Key: " + key}, more...)
+	out, err := exec.CommandContext(ctx, "wrk", append(args, url)...).CombinedOutput()
+	text := string(out)
+	if err != nil || strings.Contains(text, "Non-2xx") || strings.Contains(text, "status ") {
+		return "", fmt.Errorf("wrk %s: %w: %.2000s", url, err, text)
+	}
+	return text, nil
 }
 
 // readWrk reads what wrk printed.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -27,7 +28,13 @@ const PipeMessage = 8 << 20
 type Pipe struct {
 	sock *socket
 	Name string // what the peer calls itself; only the key proves anything
+
+	in, out *atomic.Uint64 // bytes of messages, counted for the caller; may be nil
 }
+
+// Count adds the bytes of all messages that are read and written from now on to what the caller keeps. It is
+// called before the first Read and Write.
+func (p *Pipe) Count(in, out *atomic.Uint64) { p.in, p.out = in, out }
 
 // PipeTarget says where a pipe leads.
 type PipeTarget struct {
@@ -161,11 +168,21 @@ func (d *Door) verify(ctx context.Context, sock *socket) (string, error) {
 }
 
 // Read returns the next message, which is valid until the next Read.
-func (p *Pipe) Read(ctx context.Context) ([]byte, error) { return p.sock.read(ctx) }
+func (p *Pipe) Read(ctx context.Context) ([]byte, error) {
+	raw, err := p.sock.read(ctx)
+	if p.in != nil {
+		p.in.Add(uint64(len(raw)))
+	}
+	return raw, err
+}
 
 // Write sends one message; a piece of it that nobody takes for so long ends the connection.
 func (p *Pipe) Write(ctx context.Context, message []byte, stall time.Duration) error {
-	return p.sock.write(ctx, message, stall)
+	err := p.sock.write(ctx, message, stall)
+	if p.out != nil && err == nil {
+		p.out.Add(uint64(len(message)))
+	}
+	return err
 }
 
 // Close ends the connection at once.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kowabunga/core/fault"
@@ -81,11 +82,32 @@ type Transport struct {
 	conns   []*conn // newest last
 	keeping map[string]context.CancelFunc
 	closed  bool
+
+	moved map[string]*traffic // by what for; not changed
+}
+
+// traffic are bytes of messages, without what WebSocket and TLS add.
+type traffic struct{ received, sent atomic.Uint64 }
+
+// Traffic are the bytes that went between this node and others since it started, for each purpose, without
+// what WebSocket and TLS add: a few per cent of small messages, nothing of large ones.
+func (t *Transport) Traffic(each func(what string, received, sent uint64)) {
+	for _, what := range []string{forMessages, forSnapshots} {
+		each(what, t.moved[what].received.Load(), t.moved[what].sent.Load())
+	}
+}
+
+// count has what goes over a pipe counted.
+func (t *Transport) count(p *link.Pipe, what string) {
+	if m := t.moved[what]; m != nil {
+		p.Count(&m.received, &m.sent)
+	}
 }
 
 // NewTransport makes a transport without connections.
 func NewTransport(c TransportConfig) *Transport {
-	t := &Transport{cfg: c, door: link.NewDoor(c.Key), keeping: map[string]context.CancelFunc{}}
+	t := &Transport{cfg: c, door: link.NewDoor(c.Key), keeping: map[string]context.CancelFunc{},
+		moved: map[string]*traffic{forMessages: {}, forSnapshots: {}}}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	return t
 }
@@ -263,6 +285,7 @@ func (t *Transport) dial(ctx context.Context, url, what string) (*link.Pipe, gre
 		p.Close()
 		return nil, greeting{}, fault.Wrap(err, fault.Unavailable, "greet the other Kahuna at "+url)
 	}
+	t.count(p, what)
 	return p, peer, nil
 }
 
@@ -303,6 +326,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if writeJSON(ctx, p, mine) != nil || mine.Refused != "" || peer.Node.ID == "" {
 		return
 	}
+	t.count(p, peer.For)
 	if peer.For == forMessages {
 		t.serve(&conn{peer: peer, pipe: p})
 		return

@@ -84,6 +84,11 @@ func TestNodesSpeakOverOneConnectionWhoeverDialled(t *testing.T) {
 	if err := b.Fetch(t.Context(), "a", forSnapshots, &image, &end); err != nil || image.Len() != 800_000 || end.End.Index != 7 {
 		t.Errorf("%d bytes of a snapshot up to %d, %v", image.Len(), end.End.Index, err)
 	}
+	b.Traffic(func(what string, received, sent uint64) {
+		if got := map[string]bool{forMessages: received > 0 && received < 1000 && sent > 0, forSnapshots: received > 800_000 && received < 801_000}; !got[what] {
+			t.Errorf("%s: %d bytes received, %d sent", what, received, sent)
+		}
+	})
 	if err := b.Fetch(t.Context(), "a", forSecrets, io.Discard, &end); err == nil {
 		t.Error("a refusal was not noticed")
 	}
