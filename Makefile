@@ -60,6 +60,7 @@ audit: go ## known vulnerabilities; licences of all modules
 
 soak: go ## the long crash matrix with full guests: hours
 	@$(STAGE) packages $(INSTALL) sandbox test
+	@$(STAGE) crash-twenty $(SUITE) twenty
 	@$(STAGE) soak $(SUITE) soak
 
 deb: build ## dist/*.deb for this machine
