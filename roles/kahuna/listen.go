@@ -158,6 +158,9 @@ func (s *Server) handler(local bool) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") { // most requests by far, and routed once more there
+			if r.Header["Origin"] != nil && s.fromPage(w, r) {
+				return
+			}
 			rest.ServeHTTP(w, r)
 			return
 		}
