@@ -39,6 +39,7 @@ unit: go ## everything that needs only Go: gofmt, vet, tests
 	@$(STAGE) gofmt sh -c 'bad=$$(gofmt -l $(SOURCES)); test -z "$$bad" || { echo "gofmt these: $$bad"; exit 1; }'
 	@$(STAGE) vet go vet ./... $(PROGRAMS)
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector")
+	@$(STAGE) successor go test -tags nextrelease ./core/release
 	@$(STAGE) tests go test $(RACE) -p 2 -parallel 4 -timeout 10m ./... $(PROGRAMS)
 	@$(if $(RACE),$(STAGE) simulator go test -timeout 10m ./roles/sim/world)
 

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"kowabunga/core/fault"
+	"kowabunga/core/release"
 	"kowabunga/store/octets"
 )
 
@@ -217,7 +218,7 @@ func (f *framer) frame(kind byte, b []byte) {
 }
 
 func (f *framer) json(kind byte, v any) {
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(release.More(v))
 	if f.err == nil {
 		f.err = err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/release"
 	"kowabunga/store/durable"
 	"kowabunga/store/octets"
 	"kowabunga/store/pages"
@@ -245,7 +246,7 @@ func writeState(tx *bbolt.Tx, s *state) error {
 		if kept.Index != kept.Cut.Index {
 			kept.Reign = Epoch{} // the last record tells
 		}
-		text, err := json.Marshal(&kept)
+		text, err := json.Marshal(release.More(&kept))
 		if err != nil {
 			return err
 		}

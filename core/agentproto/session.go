@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+
+	"kowabunga/core/release"
 )
 
 // Path is where Kahuna accepts agents, Subprotocol what both sides must offer in the WebSocket
@@ -12,8 +14,8 @@ import (
 const (
 	Path        = "/ws"
 	Subprotocol = "kowabunga.agent.v2"
-	Version     = 2       // protocol version of this release; peers one apart must work
-	MaxMessage  = 4 << 20 // bytes in one message; bulk data has a socket of its own
+	Version     = 2 + release.Ahead // protocol version of this release; peers one apart must work
+	MaxMessage  = 4 << 20           // bytes in one message; bulk data has a socket of its own
 )
 
 // Kind is the kind of an agent, as the API names it.

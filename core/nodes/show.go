@@ -35,6 +35,9 @@ func (p *Status) Rows() [][]string {
 	for _, n := range p.Nodes {
 		add("kahuna", nodeText(n))
 	}
+	for _, far := range p.Releases {
+		add("releases", "TOO FAR APART: "+far)
+	}
 	for _, w := range p.Witnesses {
 		state := "connected"
 		if !w.Connected {
@@ -103,6 +106,9 @@ func nodeText(n NodeStatus) string {
 	}
 	if n.Heard {
 		parts = append(parts, fmt.Sprintf("%s behind, heard %.1f s ago", records(n.Lag), n.Silent))
+	}
+	if n.Release != "" {
+		parts = append(parts, "release "+n.Release)
 	}
 	return strings.Join(parts, ", ")
 }

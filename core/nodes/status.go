@@ -19,6 +19,7 @@ type Status struct {
 	Alone      bool            `json:"alone"` // its right needs nobody and does not end
 	Nodes      []NodeStatus    `json:"nodes"` // the one asked first
 	Witnesses  []WitnessStatus `json:"witnesses"`
+	Releases   []string        `json:"releases"`  // of nodes that are more than one release from the one asked, in words
 	TakeOver   []string        `json:"take_over"` // why the one that does not act could not take over by itself, in words; empty when it could
 	Missing    []string        `json:"missing"`   // of one that tried to take over: what it waits for, in words
 	Pending    []string        `json:"pending"`   // changes of the sync set, the witnesses and so on that are not agreed on yet
@@ -30,8 +31,9 @@ type Status struct {
 type NodeStatus struct {
 	ID        string  `json:"id"`
 	Address   string  `json:"address"`
-	Self      bool    `json:"self"`  // the one asked
-	Named     bool    `json:"named"` // one of the two; any other only follows
+	Self      bool    `json:"self"`              // the one asked
+	Named     bool    `json:"named"`             // one of the two; any other only follows
+	Release   string  `json:"release,omitempty"` // of its program, as it said last
 	Acts      bool    `json:"acts"`
 	InSync    bool    `json:"in_sync"` // has every acknowledged write
 	Connected bool    `json:"connected"`

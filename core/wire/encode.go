@@ -3,6 +3,8 @@ package wire
 import (
 	"encoding/json"
 	"strconv"
+
+	"kowabunga/core/release"
 )
 
 // Builder writes a document in canonical form from entries that are encoded already, so that what did not
@@ -52,7 +54,7 @@ func (d *Builder) List(name string, parts ...Part) *Builder {
 }
 
 // End finishes the document.
-func (d *Builder) End() []byte { return append(d.b, "\n}"...) }
+func (d *Builder) End() []byte { return append(d.b, release.Member+"\n}"...) }
 
 // Lines encodes entries of a list.
 func Lines[T any](entries []T) Part {

@@ -12,6 +12,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 	"kowabunga/roles/agent/link"
 )
 
@@ -208,7 +209,7 @@ func (a *Agent) execute(c *running, m Method, env agentproto.Envelope) {
 	}()
 	value, err := m.Handle(c.ctx, &Call{Method: c.method, Request: c.request, Trace: env.Trace, Epoch: env.Epoch, Args: env.Args, Progress: progress.report})
 	if err == nil {
-		result, err = json.Marshal(value)
+		result, err = json.Marshal(release.More(value))
 		err = fault.Wrap(err, fault.Internal, "encode the result of "+c.method)
 	}
 	returned = true

@@ -16,6 +16,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 )
 
 // Config says who an agent is and what it can do.
@@ -199,6 +200,9 @@ func (a *Agent) hello() agentproto.Hello {
 	}
 	for name := range a.cfg.Methods {
 		h.Methods = append(h.Methods, name)
+	}
+	if release.Feature != "" {
+		h.Features = append(h.Features, release.Feature)
 	}
 	slices.Sort(h.Methods)
 	h.Generations, h.Epochs = a.states.held()

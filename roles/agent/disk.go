@@ -12,6 +12,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 	"kowabunga/store/durable"
 	"kowabunga/store/failpoint"
 )
@@ -90,7 +91,7 @@ func (d *directory) damaged(file string, err error) error {
 }
 
 func (d *directory) putJSON(file string, v any) error {
-	data, err := json.Marshal(v)
+	data, err := json.Marshal(release.More(v))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/release"
 	"kowabunga/roles/agent/link"
 )
 
@@ -72,7 +73,7 @@ func (q *events) take() (agentproto.Event, bool) {
 
 // Event implements Reporter. It never waits.
 func (a *Agent) Event(typ, subject string, body any) {
-	raw, err := json.Marshal(body)
+	raw, err := json.Marshal(release.More(body))
 	if err != nil {
 		a.log.Error("an event cannot be encoded", "type", typ, "subject", subject, "error", err)
 		return
@@ -134,7 +135,7 @@ func (a *Agent) Call(ctx context.Context, method string, args, result any) error
 	if conn == nil {
 		return fault.New(fault.Unavailable, "there is no connection to Kahuna; try again when there is")
 	}
-	raw, err := json.Marshal(args)
+	raw, err := json.Marshal(release.More(args))
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "encode the arguments of "+method)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 	"kowabunga/store/durable"
 	"kowabunga/store/failpoint"
 )
@@ -172,7 +173,7 @@ func (l *ledgerLine) read(line []byte) bool {
 var stepStates = []lease.EntryState{lease.StepStarted, lease.StepAnswered, lease.StepSettled}
 
 func (l *ledgerLine) encode() ([]byte, error) {
-	text, err := json.Marshal(l)
+	text, err := json.Marshal(release.More(l))
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 	"kowabunga/roles/agent/link"
 )
 
@@ -254,7 +255,7 @@ func (a *Agent) announced(ctx context.Context, params json.RawMessage) (any, err
 	if method, ok := a.cfg.Methods[agentproto.MethodInventory]; ok {
 		inventory, err := method.Handle(ctx, &Call{Method: agentproto.MethodInventory, Progress: func(int64, int64, string) {}})
 		if err == nil {
-			answer.Inventory, err = json.Marshal(inventory)
+			answer.Inventory, err = json.Marshal(release.More(inventory))
 		}
 		if err != nil {
 			return nil, &fault.Error{Code: fault.Unavailable, Op: "answer the announcement", Message: "the inventory cannot be taken now; announce again", Err: err}

@@ -37,6 +37,7 @@ type AgentStatus struct {
 	Online   bool      `json:"online"`
 	LastSeen time.Time `json:"lastSeen,omitzero"`
 	Release  string    `json:"release,omitempty"`
+	Session  string    `json:"session,omitempty"` // id of its connection with this Kahuna, while there is one
 }
 
 // routeAdmin adds what only local commands may do: look at and copy the store.
@@ -110,6 +111,9 @@ func (s *Server) status() Status {
 		a := AgentStatus{ID: string(o.Base().ID), Name: o.Base().Name}
 		if m, ok := live.Get(a.ID); ok {
 			a.Online, a.LastSeen, a.Release = live.Up(a.ID), m.LastSeen(), m.Hello.Release
+			if m.Connected {
+				a.Session = m.Hello.Session
+			}
 		}
 		out.Agents = append(out.Agents, a)
 	}

@@ -11,13 +11,14 @@ import (
 	"kowabunga/core/lease"
 	"kowabunga/core/model"
 	"kowabunga/core/nodes"
+	"kowabunga/roles/config"
 )
 
 // copied is what a restored copy that was not promoted is.
 func (s *Server) copied() *nodes.Status {
 	index := s.store.View().Index()
 	return &nodes.Status{Asked: s.cfg.pairURL(), Role: "copy", Epoch: s.epoch().String(), Published: index, End: index, Nodes: []nodes.NodeStatus{}, Witnesses: []nodes.WitnessStatus{},
-		TakeOver: []string{"this is a restored copy that was not promoted: it commands nobody"}, Missing: []string{}, Pending: []string{}, Notes: []nodes.Note{}}
+		Releases: []string{}, TakeOver: []string{"this is a restored copy that was not promoted: it commands nobody"}, Missing: []string{}, Pending: []string{}, Notes: []nodes.Note{}}
 }
 
 // pairStatus is how this Kahuna stands as a node of a pair, and what it knows of the others.
@@ -38,6 +39,7 @@ func (s *Server) pairStatus() *nodes.Status {
 		out.Mode = string(st.Record.Mode)
 	}
 	out.Nodes = s.nodeStatus(st, right)
+	out.Releases = s.farApart(out.Nodes)
 	words := s.words(st)
 	for _, m := range st.Missing {
 		out.Missing = append(out.Missing, words.Replace(m))
@@ -55,11 +57,11 @@ func (s *Server) pairStatus() *nodes.Status {
 // nodeStatus lists the two nodes and those that only follow: this one first.
 func (s *Server) nodeStatus(st lease.Status, right bool) []nodes.NodeStatus {
 	self := s.pair.driver.State()
-	me := nodes.NodeStatus{ID: string(self.Node), Address: s.pair.self.Address, Self: true, Acts: right, InSync: st.Record.InSync(self.Log), Connected: true, Acked: st.End.Index}
+	me := nodes.NodeStatus{ID: string(self.Node), Address: s.pair.self.Address, Self: true, Release: config.Program().Version, Acts: right, InSync: st.Record.InSync(self.Log), Connected: true, Acked: st.End.Index}
 	_, me.Named = st.Record.Node(self.Node)
 	out := []nodes.NodeStatus{me}
 	for _, n := range s.known(st) {
-		one := nodes.NodeStatus{ID: string(n.ID), Address: n.Address, Acts: !right && st.Primary == n.ID, Connected: s.pair.transport.Reaches(n.ID)}
+		one := nodes.NodeStatus{ID: string(n.ID), Address: n.Address, Release: s.releaseOf(n.ID), Acts: !right && st.Primary == n.ID, Connected: s.pair.transport.Reaches(n.ID)}
 		_, one.Named = st.Record.Node(n.ID)
 		for _, p := range st.Peers {
 			if p.Node == n.ID {

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+
+	"kowabunga/core/release"
 )
 
 // ErrDamaged says that a sealed text is not as it was written.
@@ -23,7 +25,7 @@ type sealed struct {
 
 // Seal makes a line of JSON of a value, of which [Unseal] notices any change.
 func Seal(format int, v any) ([]byte, error) {
-	state, err := json.Marshal(v)
+	state, err := json.Marshal(release.More(v))
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/core/release"
 	"kowabunga/store/octets"
 )
 
@@ -29,7 +30,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Encode makes the value of an object. The object is only read.
 func (s *Sealer) Encode(t *model.Table, o model.Object) (Value, error) {
-	text, err := json.Marshal(o)
+	text, err := json.Marshal(release.More(o))
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Internal, Op: "encode " + string(t.Kind), Err: err}
 	}

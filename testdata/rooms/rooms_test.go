@@ -65,7 +65,7 @@ type pkg struct {
 func list(t *testing.T, args ...string) []pkg {
 	t.Helper()
 	var found []pkg
-	for _, tags := range []string{"", "failpoint"} {
+	for _, tags := range []string{"", "failpoint", "nextrelease"} {
 		cmd := exec.Command("go", append([]string{"list", "-tags", tags}, args...)...)
 		var complaints bytes.Buffer
 		cmd.Stderr = &complaints

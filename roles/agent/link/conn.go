@@ -13,6 +13,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/release"
 )
 
 // Peer is what a Conn asks for what the other side sends.
@@ -260,7 +261,7 @@ func ended(ctx context.Context, method string) error {
 }
 
 func encode(params any) (json.RawMessage, error) {
-	raw, err := json.Marshal(params)
+	raw, err := json.Marshal(release.More(params))
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/release"
 )
 
 // Defaults of a connection's liveness: a ping each way every 15 s, given up after 45 s of silence, so
@@ -135,7 +136,7 @@ func exchange(ctx context.Context, sock *socket, f agentproto.Frame) (agentproto
 }
 
 func sendFrame(ctx context.Context, sock *socket, f agentproto.Frame) error {
-	data, err := json.Marshal(f)
+	data, err := json.Marshal(release.More(f))
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "encode the handshake")
 	}

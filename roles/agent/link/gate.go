@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/release"
 )
 
 // GateConfig configures Kahuna's door for agents.
@@ -66,6 +68,9 @@ func NewGate(c GateConfig) *Gate {
 	if len(c.Secret) == 0 {
 		c.Secret = make([]byte, 32)
 		rand.Read(c.Secret)
+	}
+	if release.Feature != "" {
+		c.Features = append(slices.Clone(c.Features), release.Feature)
 	}
 	return &Gate{GateConfig: c, slots: make(chan struct{}, c.Slots), blame: newBlame(rate.Limit(1), c.Failures)}
 }
@@ -163,7 +168,7 @@ func (g *Gate) verify(ctx context.Context, sock *socket) (*Admission, error) {
 	if g.Kahunas != nil {
 		hail.Kahunas = g.Kahunas()
 	}
-	welcome, err := json.Marshal(agentproto.Frame{Welcome: &hail})
+	welcome, err := json.Marshal(release.More(agentproto.Frame{Welcome: &hail}))
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "welcome an agent")
 	}
@@ -218,7 +223,7 @@ func (a *Admission) Welcome(peer Peer) {
 
 // Refuse turns the agent away after all, at once; the socket closes behind it.
 func (a *Admission) Refuse(err error) {
-	if data, e := json.Marshal(agentproto.Frame{Refused: refusal(err)}); e == nil {
+	if data, e := json.Marshal(release.More(agentproto.Frame{Refused: refusal(err)})); e == nil {
 		if cost, ok := a.Conn.out.tryReserve(len(data)); ok {
 			a.Conn.out.push(data, cost)
 		}

@@ -100,7 +100,7 @@ func alone() *nodes.Status {
 	return &nodes.Status{Asked: "https://a.example.net", Role: "primary", Phase: "serving", Epoch: "7@a", Mode: "sync", Primary: "https://a.example.net", Published: 12, End: 12, Right: true, Alone: true,
 		Nodes:     []nodes.NodeStatus{{ID: "a", Address: "https://a.example.net", Self: true, Named: true, Acts: true, InSync: true, Connected: true, Acked: 12}},
 		Witnesses: []nodes.WitnessStatus{{Agent: strings.Repeat("a", 24), Name: "a1", Connected: true, Change: "joins"}},
-		TakeOver:  []string{"there is no second Kahuna"}, Missing: []string{}, Pending: []string{}, Notes: []nodes.Note{{At: time.Now(), What: "serves"}}}
+		Releases:  []string{}, TakeOver: []string{"there is no second Kahuna"}, Missing: []string{}, Pending: []string{}, Notes: []nodes.Note{{At: time.Now(), What: "serves"}}}
 }
 
 // world is the API on a real store, engine and identity, with hosts that obey at once.

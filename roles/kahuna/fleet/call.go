@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/release"
 	"kowabunga/roles/agent/link"
 )
 
@@ -47,7 +48,7 @@ func (f *Fleet) Call(ctx context.Context, agents []string, method string, opt Ca
 }
 
 func (f *Fleet) call(caller context.Context, agents []string, method string, opt CallOptions, args, result any) error {
-	raw, err := json.Marshal(args)
+	raw, err := json.Marshal(release.More(args))
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "call "+method)
 	}

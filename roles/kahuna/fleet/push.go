@@ -8,6 +8,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/release"
 )
 
 // want is the latest desired state of one name for one agent. Guarded by Fleet.mu.
@@ -204,7 +205,7 @@ func (f *Fleet) pushOne(m *member, s *session, w *want) {
 
 func (f *Fleet) apply(right *command, s *session, st agentproto.State) (agentproto.Status, error) {
 	var status agentproto.Status
-	raw, err := json.Marshal(st)
+	raw, err := json.Marshal(release.More(st))
 	if err != nil {
 		return status, fault.Wrap(err, fault.Internal, "encode a desired state")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/release"
 )
 
 // Steps is what is recorded of the steps that agents are asked for. Both are read from published state.
@@ -120,7 +121,7 @@ func (f *Fleet) settleAll(m *member) {
 // something is told all that it may have been asked for.
 func (f *Fleet) compared(ctx context.Context, right *command, s *session) error {
 	for after := ""; ; {
-		args, err := json.Marshal(agentproto.OpenSteps{After: after})
+		args, err := json.Marshal(release.More(agentproto.OpenSteps{After: after}))
 		if err != nil {
 			return err
 		}
@@ -154,7 +155,7 @@ func (f *Fleet) compared(ctx context.Context, right *command, s *session) error 
 }
 
 func (f *Fleet) tellSettled(ctx context.Context, right *command, s *session, told agentproto.Settled) error {
-	args, err := json.Marshal(told)
+	args, err := json.Marshal(release.More(told))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 	"kowabunga/roles/agent/link"
 )
 
@@ -76,7 +77,7 @@ func sendBulk(ctx context.Context, p *link.Pipe, write func(w io.Writer) (any, e
 	if err := w.flush(); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(end)
+	raw, err := json.Marshal(release.More(end))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 )
 
 // A message between nodes is a header in JSON, led by its length (4 bytes, big-endian), and the data of
@@ -86,10 +87,10 @@ func encode(m any) ([]byte, error) {
 		return nil, fault.New(fault.Internal, "nodes do not send %T", m)
 	}
 	var err error
-	if h.Body, err = json.Marshal(m); err != nil {
+	if h.Body, err = json.Marshal(release.More(m)); err != nil {
 		return nil, err
 	}
-	head, err := json.Marshal(h)
+	head, err := json.Marshal(release.More(h))
 	if err != nil {
 		return nil, err
 	}

@@ -12,11 +12,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 	"kowabunga/roles/agent/link"
 )
 
@@ -37,7 +37,7 @@ const (
 
 // Version is the version of what nodes say to each other. Nodes one apart understand each other: what the
 // older does not know it passes over.
-const Version = 1
+const Version = 1 + release.Ahead
 
 // What a connection is for.
 const (
@@ -80,33 +80,16 @@ type Transport struct {
 
 	mu      sync.Mutex
 	conns   []*conn // newest last
+	heard   map[lease.NodeID]Heard
 	keeping map[string]context.CancelFunc
 	closed  bool
 
 	moved map[string]*traffic // by what for; not changed
 }
 
-// traffic are bytes of messages, without what WebSocket and TLS add.
-type traffic struct{ received, sent atomic.Uint64 }
-
-// Traffic are the bytes that went between this node and others since it started, for each purpose, without
-// what WebSocket and TLS add: a few per cent of small messages, nothing of large ones.
-func (t *Transport) Traffic(each func(what string, received, sent uint64)) {
-	for _, what := range []string{forMessages, forSnapshots} {
-		each(what, t.moved[what].received.Load(), t.moved[what].sent.Load())
-	}
-}
-
-// count has what goes over a pipe counted.
-func (t *Transport) count(p *link.Pipe, what string) {
-	if m := t.moved[what]; m != nil {
-		p.Count(&m.received, &m.sent)
-	}
-}
-
 // NewTransport makes a transport without connections.
 func NewTransport(c TransportConfig) *Transport {
-	t := &Transport{cfg: c, door: link.NewDoor(c.Key), keeping: map[string]context.CancelFunc{},
+	t := &Transport{cfg: c, door: link.NewDoor(c.Key), heard: map[lease.NodeID]Heard{}, keeping: map[string]context.CancelFunc{},
 		moved: map[string]*traffic{forMessages: {}, forSnapshots: {}}}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	return t
@@ -274,6 +257,9 @@ func (t *Transport) dial(ctx context.Context, url, what string) (*link.Pipe, gre
 	if err == nil {
 		err = readJSON(ctx, p, &peer)
 	}
+	if err == nil && what == forMessages {
+		t.hear(peer)
+	}
 	switch {
 	case err != nil:
 	case peer.Refused != "":
@@ -317,11 +303,14 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	self := t.cfg.Self()
 	mine := greeting{Node: self, Release: t.cfg.Release, Version: Version, For: peer.For, Boot: BootID()}
-	if peer.Version < Version-1 || peer.Version > Version+1 {
+	if strange(peer.Version) {
 		mine.Refused = fmt.Sprintf("it speaks version %d of the pair's protocol, this one %d; bring them to releases at most one apart", peer.Version, Version)
 	}
 	if peer.Node.ID == self.ID {
 		mine.Refused = "both have the same node id; a copied directory needs data/voter.json removed"
+	}
+	if peer.For == forMessages {
+		t.hear(peer)
 	}
 	if writeJSON(ctx, p, mine) != nil || mine.Refused != "" || peer.Node.ID == "" {
 		return
@@ -349,6 +338,9 @@ func (t *Transport) serve(c *conn) {
 	t.mu.Unlock()
 	t.cfg.Log.Info("connected with the other Kahuna", "node", c.peer.Node.ID, "address", c.peer.Node.Address, "release", c.peer.Release)
 	var writer sync.WaitGroup
+	if m := release.Message(); m != nil {
+		c.push(m)
+	}
 	writer.Go(func() { c.write(t.ctx) })
 	err := c.read(t.ctx, func(m any) { t.cfg.Receive(c.peer.Node.ID, m) })
 	t.mu.Lock()
@@ -473,7 +465,7 @@ func (c *conn) read(ctx context.Context, receive func(any)) error {
 }
 
 func writeJSON(ctx context.Context, p *link.Pipe, v any) error {
-	raw, err := json.Marshal(v)
+	raw, err := json.Marshal(release.More(v))
 	if err != nil {
 		return err
 	}
