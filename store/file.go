@@ -182,7 +182,7 @@ func install(aside, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(durable.Belong(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(aside, path); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/store/durable"
 	"kowabunga/store/journal"
 	"kowabunga/store/seal"
 	"kowabunga/store/tree"
@@ -69,7 +70,7 @@ func Create(opts Options) error {
 		return fault.Wrap(err, fault.Internal, op)
 	}
 	path := filepath.Join(opts.Dir, fileName)
-	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+	if err := durable.MkdirAll(opts.Dir, 0o700); err != nil {
 		return fault.Wrap(err, fault.Unavailable, op)
 	}
 	if _, err := os.Lstat(path); err == nil {

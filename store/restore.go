@@ -12,6 +12,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/store/durable"
 	"kowabunga/store/failpoint"
 	"kowabunga/store/seal"
 )
@@ -88,7 +89,7 @@ func restore(ctx context.Context, r io.Reader, o RestoreOptions) (made *Restored
 	if err := declared(o.Tables); err != nil {
 		return nil, key, err
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := durable.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, key, err
 	}
 	path := filepath.Join(o.Dir, fileName)

@@ -17,6 +17,7 @@ import (
 	"kowabunga/roles/kahuna/backups"
 	"kowabunga/roles/term"
 	"kowabunga/store"
+	"kowabunga/store/durable"
 )
 
 // restoreFlags say what to restore and where keys are; never the keys themselves.
@@ -236,7 +237,7 @@ func into(cmd *cobra.Command, c *Config, s *config.Set, src *source, o store.Res
 		}
 	}()
 	for _, dir := range []string{c.secrets(), c.scratch()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := durable.MkdirAll(dir, 0o700); err != nil {
 			return fault.Wrap(err, fault.Unavailable, "restore")
 		}
 	}

@@ -48,7 +48,7 @@ func enlist(ctx context.Context, c *Config) error {
 	if secrets.CACert == "" || c.PlainHTTP || c.TLSCert != "" || c.ACME.Name != "" {
 		return nil
 	}
-	if err := os.MkdirAll(c.tls(), 0o755); err != nil {
+	if err := durable.MkdirAll(c.tls(), 0o755); err != nil {
 		return fault.Wrap(err, fault.Unavailable, op)
 	}
 	if err := durable.Write(filepath.Join(c.tls(), localca.KeyFile), []byte(secrets.CAKey), 0o600); err != nil {

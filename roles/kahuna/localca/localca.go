@@ -52,7 +52,7 @@ const KeyFile = "ca.key"
 // reached under.
 func Open(dir string, names []string, now func() time.Time) (*Authority, error) {
 	a := &Authority{dir: dir, names: names, now: now}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := durable.MkdirAll(dir, 0o755); err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "open the local CA")
 	}
 	err := a.read()
