@@ -167,11 +167,11 @@ func (r *running) until(what string, ok func() bool) {
 	}
 }
 
-// The whole life of a machine through the official SDK, on a simulated host, across a restart of Kahuna.
-func TestMachineLifeWithTheOfficialSDK(t *testing.T) {
-	dir := t.TempDir()
-	r := start(t, dir)
-	region, zone, agent, host := r.host("eu")
+// machineBySDK makes a machine of size 1 with all that it needs, as the official SDK's users do, and makes it
+// twice as large.
+func (r *running) machineBySDK(region, zone, agent model.ID, host *sim.Kaktus) *sdk.Kompute {
+	t := r.t
+	t.Helper()
 	c, ctx := r.client()
 	vnet, _, err := c.RegionAPI.CreateVNet(ctx, string(region)).VNet(sdk.VNet{Name: "lan", Interface: "br0"}).Execute()
 	if err != nil {
@@ -213,10 +213,18 @@ func TestMachineLifeWithTheOfficialSDK(t *testing.T) {
 	if _, _, err := c.KomputeAPI.UpdateKompute(ctx, *kompute.Id).Kompute(bigger).Execute(); err != nil {
 		t.Fatal(err)
 	}
+	return kompute
+}
+
+// The whole life of a machine through the official SDK, on a simulated host, across a restart of Kahuna.
+func TestMachineLifeWithTheOfficialSDK(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir)
+	kompute := r.machineBySDK(r.host("eu"))
 
 	r.stop()
 	r = start(t, dir) // another port: the simulated host does not follow
-	c, ctx = r.client()
+	c, ctx := r.client()
 	again, _, err := c.KomputeAPI.ReadKompute(ctx, *kompute.Id).Execute()
 	if err != nil || again.Memory != 2<<30 || again.Disk != 2<<30 || *again.Ip != *kompute.Ip {
 		t.Fatalf("after the restart: %+v %v", again, err)
