@@ -27,6 +27,7 @@ type pending struct {
 	after   []seal.Value // of each change; empty for deletions
 	root    *tree.Root   // the state it leads to
 	raw     []byte       // its bytes when another node wrote it
+	written []byte       // its bytes in the file
 }
 
 // commits is the committer: it takes what is queued as a batch until the store is closed.

@@ -93,7 +93,7 @@ func (s *Store) grown(records []*pending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, r := range records {
-		s.recent.add(&r.record)
+		s.recent.add(&r.record, r.written)
 		if !s.opts.Held {
 			continue
 		}

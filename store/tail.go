@@ -1,15 +1,13 @@
 package store
 
 import (
-	"bytes"
-
 	"go.etcd.io/bbolt"
 
 	"kowabunga/store/journal"
 )
 
 // Tail returns the bytes of records from index from on, unpublished ones included, up to maxBytes of
-// them, the first whatever its size; none at the end. Faults: as Journal.
+// them, the first whatever its size; none at the end. They must not be changed. Faults: as Journal.
 func (s *Store) Tail(from uint64, maxBytes int) (out [][]byte, err error) {
 	size := 0
 	// A transaction sees a record a moment before it is synced; End does not.
@@ -17,7 +15,7 @@ func (s *Store) Tail(from uint64, maxBytes int) (out [][]byte, err error) {
 		if size += len(raw); size > maxBytes && len(out) > 0 {
 			return false, nil
 		}
-		out = append(out, bytes.Clone(raw)) // the pages are not ours after this function
+		out = append(out, raw)
 		return true, nil
 	})
 	if err != nil {
@@ -26,15 +24,41 @@ func (s *Store) Tail(from uint64, maxBytes int) (out [][]byte, err error) {
 	return out, nil
 }
 
-// recent remembers the last records, for those who ask about them on every publication.
+// recent remembers the last records, for those who ask about them on every publication and for the other
+// node and those who watch, who want each of them at once: reading it from the file costs them more than
+// the record is worth.
 type recent [1024]struct {
 	at    Position
 	epoch Epoch
+	raw   []byte // nil of a large one
 }
 
-func (m *recent) add(r *Record) {
+// keptBytes is the most that a record may have to be remembered as a whole.
+const keptBytes = 4 << 10
+
+func (m *recent) add(r *Record, raw []byte) {
 	e := &m[r.Index%uint64(len(m))]
-	e.at, e.epoch = Position{r.Index, r.Hash}, r.Epoch
+	if e.at, e.epoch, e.raw = (Position{r.Index, r.Hash}), r.Epoch, raw; len(raw) > keptBytes {
+		e.raw = nil
+	}
+}
+
+// remembered are the bytes of the records from one index to another, as far as they are remembered.
+func (s *Store) remembered(from, end uint64) (out [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file := s.end.Load().state
+	if from <= file.Cut.Index {
+		return nil
+	}
+	for at := from; at <= min(end, file.Index); at++ {
+		e := &s.recent[at%uint64(len(s.recent))]
+		if e.at.Index != at || e.raw == nil {
+			break
+		}
+		out = append(out, e.raw)
+	}
+	return out
 }
 
 // Mark is the hash and the epoch of a record that is still kept, published or not, or of the last one that

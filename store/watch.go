@@ -36,7 +36,7 @@ func (s *Store) read(from uint64, max int, until *snapshot) (out []Record, err e
 		if len(out) >= max || size >= readAtOnceBytes {
 			return false, nil
 		}
-		r, err := journal.Decode(bytes.Clone(raw)) // the pages are not ours after this function
+		r, err := journal.Decode(raw)
 		if err != nil {
 			return false, err
 		}
@@ -50,13 +50,22 @@ func (s *Store) read(from uint64, max int, until *snapshot) (out []Record, err e
 	return out, nil
 }
 
-// each calls f with the bytes of the records from one index to another, until it wants no more. instead is
-// what to do when the first was cut. Faults: those of Journal, and f's.
+// each calls f with the bytes of the records from one index to another, until it wants no more. f may keep
+// them and must not change them. instead is what to do when the first was cut. Faults: those of Journal, and f's.
 func (s *Store) each(from, end uint64, instead string, f func(raw []byte) (more bool, err error)) error {
 	if from > end+1 {
 		return fault.New(fault.Conflict, "the journal ends at record %d; record %d belongs to another one", end, from)
 	}
 	if from == end+1 {
+		return nil
+	}
+	for _, raw := range s.remembered(from, end) {
+		if more, err := f(raw); err != nil || !more {
+			return fault.Wrap(err, fault.Unavailable, "read the journal")
+		}
+		from++
+	}
+	if from > end {
 		return nil
 	}
 	err := guarded(func() error {
@@ -67,7 +76,7 @@ func (s *Store) each(from, end uint64, instead string, f func(raw []byte) (more 
 				return &fault.Error{Code: fault.NotFound, Err: ErrGone, Message: fmt.Sprintf("the journal does not reach back to record %d any more; %s", from, instead)}
 			}
 			for at := from; k != nil && at <= end; at++ {
-				if more, err := f(v); err != nil || !more {
+				if more, err := f(bytes.Clone(v)); err != nil || !more { // the pages are not ours after this function
 					return err
 				}
 				k, v = c.Next()

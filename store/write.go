@@ -54,6 +54,7 @@ func (s *Store) write(at moments, records []*pending, cuts int) (next state, err
 			if err := log.Put(number(r.record.Index), b); err != nil {
 				return err
 			}
+			r.written = b
 			next.Hash = r.record.Hash
 			next.Bytes += 8 + int64(len(b))
 		}

@@ -52,11 +52,14 @@ func mask(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
+// separators is made once: every field of every line of a log asks.
+var separators = strings.NewReplacer("_", "", "-", "", ".", "")
+
 // SecretName reports whether a field of this name holds a secret: password, passphrase, secret, token,
 // authorization, cookie, or a kind of key that opens something (api_key, agentKey, pre_shared_key, psk).
 // Names of files and ids (…_file, …_id) are not secret.
 func SecretName(name string) bool {
-	plain := strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.ToLower(name))
+	plain := separators.Replace(strings.ToLower(name))
 	if strings.HasSuffix(plain, "file") || strings.HasSuffix(plain, "id") {
 		return false
 	}

@@ -167,6 +167,18 @@ func Decode(b []byte) (*Record, error) {
 	return r, nil
 }
 
+// Head reads where the bytes of a record say that it stands, and in which epoch it was written. Nothing is
+// verified: Decode does that. Fault: Malformed.
+func Head(b []byte) (index uint64, epoch Epoch, hash Hash, err error) {
+	if len(b) <= sha256.Size || b[sha256.Size] != format {
+		return 0, epoch, hash, fault.New(fault.Malformed, "the record is cut off or of a format this release does not know")
+	}
+	in := octets.Read(b[sha256.Size+1:])
+	in.Fixed(sha256.Size)
+	index, epoch = in.Number(), Epoch{Counter: in.Number(), Node: in.Text()}
+	return index, epoch, Hash(b[:sha256.Size]), in.Err()
+}
+
 // Follows tells whether r can stand right after a position of the journal. Fault: Malformed, saying
 // why not.
 func (r *Record) Follows(index uint64, hash Hash) error {

@@ -45,6 +45,9 @@ func TestRecordsComeBack(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, r) {
 			t.Fatalf("decoded %+v, %v; want %+v", got, err, r)
 		}
+		if index, epoch, hash, err := Head(b); err != nil || index != r.Index || epoch != r.Epoch || hash != r.Hash {
+			t.Fatalf("the head says %d %v %s, %v of %+v", index, epoch, hash, err, r)
+		}
 		bad := bytes.Clone(b)
 		bad[rapid.IntRange(0, len(bad)-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "flip"))
 		if _, err := Decode(bad); !fault.Is(err, fault.Malformed) {
@@ -71,9 +74,13 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sum := sha256.Sum256(body) // or nothing would get past the hash
 		b := append(sum[:], body...)
+		index, epoch, hash, bad := Head(b)
 		r, err := Decode(b)
 		if err != nil {
 			return
+		}
+		if bad != nil || index != r.Index || epoch != r.Epoch || hash != r.Hash {
+			t.Errorf("%x: the head says %d %v %s, %v", b, index, epoch, hash, bad)
 		}
 		// What decodes is canonical: there is no second way to write it.
 		if again := r.Encode(); !bytes.Equal(again, b) {

@@ -10,19 +10,17 @@ import (
 	"kowabunga/core/release"
 )
 
-// A message between nodes is a header in JSON, led by its length (4 bytes, big-endian), and the data of
-// the records it carries, one after the other; the header tells their lengths. Other messages end with
-// the header.
+// A message between nodes is JSON, led by its length (4 bytes, big-endian, the first of them always 0), and
+// records and the answers to them are as frame_entries.go has it.
 const headerMost = 1 << 20
 
-// header is the first part of a message.
+// header is a message in JSON.
 type header struct {
-	Type  string          `json:"type"`
-	Body  json.RawMessage `json:"body"`
-	Sizes []int           `json:"sizes,omitempty"` // of the records' data
+	Type string          `json:"type"`
+	Body json.RawMessage `json:"body"`
 }
 
-// typeOf is the name of a message on the wire, empty for one that nodes do not send.
+// typeOf is the name of a message in JSON, empty for one that nodes do not send so.
 func typeOf(m lease.Message) string {
 	switch m.(type) {
 	case lease.Prevote:
@@ -43,10 +41,6 @@ func typeOf(m lease.Message) string {
 		return "renewReply"
 	case lease.Hello:
 		return "hello"
-	case lease.Entries:
-		return "entries"
-	case lease.EntriesReply:
-		return "entriesReply"
 	case lease.Fetch:
 		return "fetch"
 	case lease.Leave:
@@ -61,22 +55,17 @@ func typeOf(m lease.Message) string {
 
 // types are the names that decode knows.
 var types = map[string]bool{"prevote": true, "prevoteReply": true, "promise": true, "promiseReply": true, "accept": true, "acceptReply": true, "renew": true, "renewReply": true,
-	"hello": true, "entries": true, "entriesReply": true, "fetch": true, "leave": true, "giveUp": true, "announce": true, "offer": true}
+	"hello": true, "fetch": true, "leave": true, "giveUp": true, "announce": true, "offer": true}
 
 // encode makes a message for the wire.
 func encode(m any) ([]byte, error) {
-	var h header
-	var tail [][]byte
-	if e, ok := m.(lease.Entries); ok {
-		bare := make([]lease.Entry, len(e.Records))
-		for i, r := range e.Records {
-			h.Sizes = append(h.Sizes, len(r.Data))
-			tail = append(tail, r.Data)
-			bare[i] = lease.Entry{Position: r.Position, Epoch: r.Epoch}
-		}
-		e.Records = bare
-		m = e
+	switch m := m.(type) {
+	case lease.Entries:
+		return encodeEntries(m), nil
+	case lease.EntriesReply:
+		return encodeReply(m), nil
 	}
+	var h header
 	switch m := m.(type) {
 	case offer:
 		h.Type = "offer"
@@ -98,15 +87,22 @@ func encode(m any) ([]byte, error) {
 		return nil, fault.New(fault.Exhausted, "a message's header has %d bytes, at most %d can be sent", len(head), headerMost)
 	}
 	out := binary.BigEndian.AppendUint32(nil, uint32(len(head)))
-	out = append(out, head...)
-	for _, data := range tail {
-		out = append(out, data...)
-	}
-	return out, nil
+	return append(out, head...), nil
 }
 
 // decode reads a message. Nothing of raw is kept.
 func decode(raw []byte) (any, error) {
+	if len(raw) > 0 {
+		switch raw[0] {
+		case 0:
+		case asEntries:
+			return decodeEntries(raw[1:])
+		case asReply:
+			return decodeReply(raw[1:])
+		default:
+			return nil, errStrange
+		}
+	}
 	if len(raw) < 4 {
 		return nil, garbled("it has no header")
 	}
@@ -122,7 +118,7 @@ func decode(raw []byte) (any, error) {
 	if !types[h.Type] {
 		return nil, errStrange
 	}
-	if h.Type != "entries" && (len(rest) > 0 || len(h.Sizes) > 0) {
+	if len(rest) > 0 {
 		return nil, garbled("there is data behind it")
 	}
 	switch h.Type {
@@ -148,10 +144,6 @@ func decode(raw []byte) (any, error) {
 		return body[lease.RenewReply](h)
 	case "hello":
 		return body[lease.Hello](h)
-	case "entries":
-		return entries(h, rest)
-	case "entriesReply":
-		return body[lease.EntriesReply](h)
 	case "fetch":
 		return body[lease.Fetch](h)
 	case "leave":
@@ -174,31 +166,6 @@ func body[T any](h header) (T, error) {
 	var m T
 	if err := json.Unmarshal(h.Body, &m); err != nil {
 		return m, garbled("its body does not fit its type " + h.Type)
-	}
-	return m, nil
-}
-
-// entries gives the records the data behind the header.
-func entries(h header, rest []byte) (lease.Entries, error) {
-	m, err := body[lease.Entries](h)
-	if err != nil {
-		return m, err
-	}
-	if len(h.Sizes) != len(m.Records) {
-		return m, garbled("it has other records than data")
-	}
-	for i, size := range h.Sizes {
-		if size < 0 || size > len(rest) {
-			return m, garbled("its data is cut off")
-		}
-		m.Records[i].Data = append([]byte(nil), rest[:size]...)
-		rest = rest[size:]
-	}
-	if len(rest) > 0 {
-		return m, garbled("there is data behind it")
-	}
-	if len(m.Records) == 0 {
-		m.Records = nil
 	}
 	return m, nil
 }

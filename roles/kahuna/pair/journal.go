@@ -82,13 +82,17 @@ func (l *Ledger) Tail(from uint64, most int) ([]lease.Entry, error) {
 	}
 	out := make([]lease.Entry, len(raw))
 	for i, b := range raw {
-		r, err := journal.Decode(b)
-		if err != nil {
+		if out[i], err = entry(b); err != nil { // whoever gets it verifies it
 			return nil, fault.Wrap(err, fault.Malformed, fmt.Sprintf("read record %d", from+uint64(i)))
 		}
-		out[i] = lease.Entry{Position: lease.Position{Index: r.Index, Hash: r.Hash}, Epoch: r.Epoch, Data: b}
 	}
 	return out, nil
+}
+
+// entry is a record of the journal as the other node is given it.
+func entry(record []byte) (lease.Entry, error) {
+	index, epoch, hash, err := journal.Head(record)
+	return lease.Entry{Position: lease.Position{Index: index, Hash: hash}, Epoch: epoch, Data: record}, err
 }
 
 // Append implements Journal.
