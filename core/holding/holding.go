@@ -24,7 +24,7 @@ func Of(v model.View, objects ...model.Object) []lease.Hold {
 	l := now{v}
 	var out []lease.Hold
 	for _, o := range objects {
-		out = append(out, holds(l, began(l, o), claims(l, o))...)
+		out = append(out, held(l, o, claims(l, o))...)
 	}
 	return out
 }
@@ -43,9 +43,75 @@ func Released(d model.Draft) []lease.Hold {
 			is = claims(after, c.After)
 		}
 		taken := slices.DeleteFunc(was, func(one claim) bool { return slices.Contains(is, one) })
-		out = append(out, holds(before, began(before, c.Before), taken)...)
+		out = append(out, held(before, c.Before, taken)...)
 	}
 	return out
+}
+
+// Order lists who may hold what the last order of a step is about: the agent that it went to, as it is and as
+// it was. Nobody where that is not recorded.
+func Order(v model.View, op *operation.Operation, i int) []lease.Hold {
+	request, open := op.Order(i)
+	if !open {
+		return nil
+	}
+	step := &op.Steps[i]
+	out := holds(now{v}, step.Epoch, []claim{{lease.ResourceKind(op.Target.Kind), string(op.Target.ID), step.Agent}})
+	for j := range out {
+		out[j].Request = request
+	}
+	return out
+}
+
+// held are the holds behind claims on behalf of an object. A machine or a disk that is being created is held
+// by those alone to whom a step of its operation was handed out, where that is recorded: no desired state
+// says anything of it.
+func held(l look, o model.Object, all []claim) []lease.Hold {
+	epoch := began(l, o)
+	given, known := handed(l, o)
+	if !known {
+		return holds(l, epoch, all)
+	}
+	var out []lease.Hold
+	var made []claim
+	for _, c := range all {
+		if c.kind != lease.HeldMachine && c.kind != lease.HeldVolume {
+			out = append(out, holds(l, epoch, []claim{c})...)
+			continue
+		}
+		if c.agent = ""; !slices.Contains(made, c) {
+			made = append(made, c)
+		}
+	}
+	for _, c := range made {
+		for _, s := range given {
+			c.agent = s.Agent
+			out = append(out, holds(l, s.Epoch, []claim{c})...)
+		}
+	}
+	return out
+}
+
+// handed are the steps of the operation that creates an object which were handed out; known is false when
+// of one of them it is not recorded to whom, or the object is not being created.
+func handed(l look, o model.Object) (given []operation.Step, known bool) {
+	if o.Base().Phase != model.Creating {
+		return nil, false
+	}
+	op, ok := get[*operation.Operation](l, o.Base().Operation)
+	if !ok {
+		return nil, false
+	}
+	for _, s := range op.Steps {
+		switch {
+		case s.State == operation.Pending, s.Do == nil:
+		case s.Agent == "":
+			return nil, false
+		case !slices.ContainsFunc(given, func(g operation.Step) bool { return g.Agent == s.Agent && g.Epoch == s.Epoch }):
+			given = append(given, s)
+		}
+	}
+	return given, true
 }
 
 // began is the epoch of the first order about an object: known of one that is still being created. The zero

@@ -50,7 +50,7 @@ func world(t *testing.T) *tree.Root {
 		&model.Konvey{Meta: meta(balancer), Project: id(shop), Region: id(region), Subnet: id(subnet), VIP: "10.0.0.6", VRID: 6, Adapter: id(cardOfNode)},
 		&model.Node{Meta: meta(nodeB), Project: id(shop), Zone: id(zone), Kaktus: id(host), Owner: id(balancer), Adapter: id(cardOfNode)},
 		&model.NFS{Meta: meta(nfs), Region: id(region), Pool: id(pool)}, &model.Kylo{Meta: meta(share), Project: id(shop), Region: id(region), NFS: id(nfs)},
-		&operation.Operation{Meta: meta(work), State: operation.Running, Epoch: lease.Epoch{Counter: 3, Node: "n"}},
+		&operation.Operation{Meta: meta(work), State: operation.Running, Epoch: lease.Epoch{Counter: 3, Node: "n"}, Steps: []operation.Step{{Name: "create", State: operation.Started, Do: &operation.Call{}}}},
 		&model.Volume{Meta: model.Meta{ID: id(making), Name: "making", Phase: model.Creating, Operation: id(work)}, Project: id(shop), Region: id(region), Pool: id(pool)})
 	return d.Publish(1)
 }
@@ -181,6 +181,39 @@ func TestEpochOfTheFirstOrder(t *testing.T) {
 		holds := holding.Of(v, o)
 		if len(holds) != 2 || holds[0].Epoch.Counter != want || holds[0].ID != string(id(n)) {
 			t.Errorf("%d: %+v", n, holds)
+		}
+	}
+}
+
+// What is being created is held by those to whom its steps were handed out, also by one that the pool does not
+// have any more; by all of the pool's while that is not recorded.
+func TestWhatIsBeingCreatedIsHeldByWhomItWasHandedTo(t *testing.T) {
+	call := &operation.Call{}
+	e := func(n uint64) lease.Epoch { return lease.Epoch{Counter: n, Node: "n"} }
+	for name, c := range map[string]struct {
+		steps []operation.Step
+		want  []string
+	}{
+		"not recorded":  {[]operation.Step{{Do: call, State: operation.Started}}, []string{"a 3", "a0 3"}},
+		"of one step":   {[]operation.Step{{Do: call, State: operation.Did, Agent: id(agentB), Epoch: e(3)}, {Do: call, State: operation.Started}}, []string{"a 3", "a0 3"}},
+		"to nobody yet": {[]operation.Step{{Do: call}}, []string{}},
+		"to another":    {[]operation.Step{{Do: call, State: operation.Started, Agent: id(agentB), Epoch: e(4)}, {Do: call}}, []string{"b 4"}},
+		"to both": {[]operation.Step{{State: operation.Did}, {Do: call, State: operation.Did, Agent: id(agentB), Epoch: e(3)}, {Do: call, State: operation.Undoing, Agent: id(agentA), Epoch: e(5)}},
+			[]string{"a 5", "a0 5", "b 3"}},
+	} {
+		d := world(t).Edit()
+		change(t, d, work, func(o *operation.Operation) { o.Steps = c.steps })
+		o, _ := d.Get(model.KindVolume, id(making))
+		got := []string{}
+		for _, h := range holding.Of(d, o) {
+			if h.Kind != lease.HeldVolume || h.ID != string(id(making)) {
+				t.Errorf("%s: %+v", name, h)
+			}
+			got = append(got, fmt.Sprintf("%s %d", h.Agent.Identity, h.Epoch.Counter))
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: held by %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -65,13 +65,15 @@ func (s State) Final() bool { return s == Succeeded || s == Failed || s == Cance
 // Step is one thing to do at one agent. A step without Do is done at once; one without Undo has
 // nothing to undo.
 type Step struct {
-	Name    string          `json:"name"`
-	Do      *Call           `json:"do,omitempty"`
-	Undo    *Call           `json:"undo,omitempty"`
-	State   StepState       `json:"state,omitempty"`
-	Attempt int             `json:"attempt,omitempty"` // counts from 1; part of the request id
-	Result  json.RawMessage `json:"result,omitempty"`  // of what was done or, later, undone
-	Halts   string          `json:"halts,omitempty"`   // what that runs stands still because of it, for people: "machine web-1 is shut down"
+	Name    string           `json:"name"`
+	Do      *Call            `json:"do,omitempty"`
+	Undo    *Call            `json:"undo,omitempty"`
+	State   StepState        `json:"state,omitempty"`
+	Attempt int              `json:"attempt,omitempty"` // counts from 1; part of the request id
+	Agent   model.ID         `json:"agent,omitempty"`   // the last order went to, or goes; empty in steps that an earlier release began
+	Epoch   agentproto.Epoch `json:"epoch,omitzero"`    // the last order is of
+	Result  json.RawMessage  `json:"result,omitempty"`  // of what was done or, later, undone
+	Halts   string           `json:"halts,omitempty"`   // what that runs stands still because of it, for people: "machine web-1 is shut down"
 }
 
 // StepState says how far a step is.

@@ -10,6 +10,17 @@ func (o *Operation) RequestOf(i int, direction string) string {
 	return lease.StepID{Operation: string(o.ID), Step: i, Direction: direction, Attempt: o.Steps[i].Attempt}.Request()
 }
 
+// Order is the request under which an agent may be at work on a step; open is false where none is, or where
+// it is not recorded which.
+func (o *Operation) Order(i int) (request string, open bool) {
+	s := &o.Steps[i]
+	direction := s.direction()
+	if s.Agent == "" || direction == "" {
+		return "", false
+	}
+	return o.RequestOf(i, direction), true
+}
+
 // Settled tells whether nobody asks an agent under a request id any more, because what came of it is
 // recorded. Attempts at a step count up over both directions. One that is not begun is not settled.
 func Settled(v model.View, request string) bool {

@@ -27,6 +27,15 @@ var _ operate.Caller = caller{}
 // Online tells whether an agent can be commanded or, where this Kahuna only shows, is connected.
 func (c caller) Online(agent model.ID) bool { return c.fleet.Live().Up(string(agent)) }
 
+// Choose implements operate.Config's Choose.
+func (c caller) Choose(agents []model.ID, method string, prefer model.ID) (model.ID, error) {
+	agent, err := c.fleet.Choose(texts(agents), method, string(prefer))
+	if errors.Is(err, fleet.ErrOffline) {
+		err = operate.Lost{Err: fault.From(err)}
+	}
+	return model.ID(agent), err
+}
+
 type reply struct {
 	result json.RawMessage
 	err    error

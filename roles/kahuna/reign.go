@@ -62,7 +62,8 @@ func (s *Server) assemble() (*reign, error) {
 	}
 	r.keeper = hosts.New(s.store, time.Now, s.part("hosts"))
 	r.keeper.Attach(s.fleet)
-	r.engine = operate.New(operate.Config{Store: s.store, Board: &s.board, Agents: caller{s.fleet, &r.calls}, Settle: s.fleet.Settle, Dismiss: s.dismiss, Log: s.part("operate"),
+	agents := caller{s.fleet, &r.calls}
+	r.engine = operate.New(operate.Config{Store: s.store, Board: &s.board, Agents: agents, Choose: agents.Choose, Settle: s.fleet.Settle, Dismiss: s.dismiss, Log: s.part("operate"),
 		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
 	target := mail.Target{URL: s.cfg.Mail, From: s.cfg.MailFrom}
 	if s.cfg.MailPassword.Given() {

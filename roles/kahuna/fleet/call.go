@@ -134,6 +134,23 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 	}
 }
 
+// Choose picks the agent that a call of a method would go to now. Faults: as of Call.
+func (f *Fleet) Choose(agents []string, method, prefer string) (string, error) {
+	return f.Live().choose(agents, method, prefer)
+}
+
+// choose picks an agent; ErrOffline is inside the error when none is connected.
+func (s *Snapshot) choose(agents []string, method, prefer string) (string, error) {
+	agent, online := s.pick(agents, method, prefer)
+	switch {
+	case agent != "":
+		return agent, nil
+	case online:
+		return "", fault.New(fault.Unavailable, "none of the connected agents (%s) offers %s; bring them to this release", strings.Join(agents, ", "), method)
+	}
+	return "", offline(agents)
+}
+
 // choose picks the agent to ask.
 func (f *Fleet) choose(ctx context.Context, agents []string, method string, opt CallOptions) (string, error) {
 	var patience <-chan time.Time
@@ -144,14 +161,9 @@ func (f *Fleet) choose(ctx context.Context, agents []string, method string, opt 
 	}
 	for {
 		snapshot := f.Live()
-		agent, online := snapshot.pick(agents, method, opt.Prefer)
-		switch {
-		case agent != "":
-			return agent, nil
-		case online:
-			return "", fault.New(fault.Unavailable, "none of the connected agents (%s) offers %s; bring them to this release", strings.Join(agents, ", "), method)
-		case patience == nil:
-			return "", offline(agents)
+		agent, err := snapshot.choose(agents, method, opt.Prefer)
+		if err == nil || patience == nil || !errors.Is(err, ErrOffline) {
+			return agent, err
 		}
 		select {
 		case <-snapshot.changed:

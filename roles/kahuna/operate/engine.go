@@ -85,6 +85,10 @@ type Config struct {
 	Store  Store
 	Board  *place.Board // follows the store; nil: the room on the hosts is counted for each decision
 	Agents Caller
+	// Choose chooses one of some agents for a call now: prefer, should it be one of them and connected.
+	// Faults: Lost when none is connected; Unavailable when none of those that are offers the method. Nil: the
+	// first that is online.
+	Choose func(agents []model.ID, method string, prefer model.ID) (model.ID, error)
 	Settle func(request string) // told when nobody asks under a request id any more; may be nil
 	Policy func() gate.Policy   // read at each request, like Rules
 	// Dismiss has others be witnesses in the place of agents that are about to be removed, and returns once
@@ -153,7 +157,11 @@ func New(c Config) *Engine {
 			}
 		}
 	}
-	return &Engine{Config: c, runs: map[model.ID]*run{}, closed: make(chan struct{})}
+	e := &Engine{Config: c, runs: map[model.ID]*run{}, closed: make(chan struct{})}
+	if e.Choose == nil {
+		e.Choose = e.firstOnline
+	}
+	return e
 }
 
 // Run resumes every operation that has not ended, runs new ones as they come, and returns when ctx has

@@ -147,13 +147,13 @@ func TestBoardAgreesInTheStore(t *testing.T) {
 func TestD9DeadHostsAreNotElected(t *testing.T) {
 	c := newCloud(t)
 	c.another("second", "eu-a", 32)
-	c.world.dark = map[model.ID]bool{c.ids["agent"]: true}
+	c.world.away(c.ids["agent"])
 	for n := range 3 {
 		if k := c.kompute(fmt.Sprintf("m-%d", n)); c.on(k) != c.ids["second"] {
 			t.Errorf("machine %d went to a host nobody can talk to", n)
 		}
 	}
-	c.world.dark[c.ids["agent of second"]] = true
+	c.world.away(c.ids["agent"], c.ids["agent of second"])
 	if _, err := c.ask("CreateProjectZoneKompute", inShop, nil, komputeBody("late")); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "2 offline") {
 		t.Errorf("with all hosts offline: %v", err)
 	}

@@ -120,13 +120,15 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 	}
 	step := &op.Steps[i]
 	if step.State != operation.Started {
-		if err := e.record(ctx, op, func(op *operation.Operation) {
+		to, _, err := e.recipient(op, i, step.Do, r)
+		if err != nil {
+			return e.hindered(ctx, op, i, r, err)
+		}
+		return e.record(ctx, op, func(op *operation.Operation) {
 			op.Steps[i].State = operation.Started
 			op.Steps[i].Attempt++
-		}); err != nil {
-			return err
-		}
-		return nil
+			e.note(&op.Steps[i], to)
+		})
 	}
 	if err := e.resumable(op); err != nil {
 		return err
@@ -135,6 +137,11 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 		if err := e.untouched(op); err != nil {
 			return err
 		}
+	}
+	if moved, err := e.hand(ctx, op, i, step.Do, r); err != nil {
+		return e.hindered(ctx, op, i, r, err)
+	} else if moved {
+		return nil
 	}
 	r.waited(op.ID)
 	fpStarted.Hit()
@@ -149,7 +156,14 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 		fpDone.Hit()
 		return err
 	}
-	if ctx.Err() != nil {
+	return e.hindered(ctx, op, i, r, err)
+}
+
+// hindered decides what becomes of an operation whose step was not done.
+func (e *Engine) hindered(ctx context.Context, op *operation.Operation, i int, r *run, err error) error {
+	step := &op.Steps[i]
+	var waits unshown
+	if ctx.Err() != nil || errors.As(err, &waits) {
 		return err
 	}
 	if e.calledOffNow(op.ID) {
@@ -157,7 +171,7 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 	}
 	waited := r.waits(err, e.Now(), e.Patience)
 	if transient(err) && (op.Forward || waited < e.GiveUp) {
-		return e.again(ctx, op, i, err)
+		return e.again(ctx, op, i, step.Do, r, err)
 	}
 	e.Log.Warn("step failed", "operation", op.ID, "step", step.Name, "error", err)
 	r.moving()
@@ -173,12 +187,21 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 
 // again prepares another attempt. A call that was never answered is repeated under the same id, so that
 // an agent that did hear it gives its first answer; one that was answered with a fault gets a new id.
-func (e *Engine) again(ctx context.Context, op *operation.Operation, i int, cause error) error {
+func (e *Engine) again(ctx context.Context, op *operation.Operation, i int, c *operation.Call, r *run, cause error) error {
 	if lost(cause) {
 		return cause
 	}
-	if err := e.record(ctx, op, func(op *operation.Operation) { op.Steps[i].Attempt++ }); err != nil {
+	to, none := e.Choose(machine.Reach(e.Store.View(), c), c.Method, "")
+	if err := e.record(ctx, op, func(op *operation.Operation) {
+		op.Steps[i].Attempt++
+		if none == nil {
+			e.note(&op.Steps[i], to)
+		}
+	}); err != nil {
 		return err
+	}
+	if now, ok := model.Find[*operation.Operation](e.Store.View(), op.ID); ok && none != nil {
+		r.answered, _ = now.Order(i) // nobody was asked under it yet
 	}
 	return cause
 }
@@ -199,18 +222,30 @@ func (e *Engine) backward(ctx context.Context, op *operation.Operation, r *run) 
 		return e.record(ctx, op, func(op *operation.Operation) { op.Steps[i].State = operation.Undid })
 	}
 	if step.State != operation.Undoing {
-		if err := e.record(ctx, op, func(op *operation.Operation) {
-			op.Steps[i].State = operation.Undoing
-			op.Steps[i].Attempt++
-		}); err != nil {
+		if err := e.untouched(op); err != nil { // as long as it is recorded of which epoch the last order is
 			return err
 		}
-		return nil
+		to, _, err := e.recipient(op, i, step.Undo, r)
+		if err != nil {
+			r.waits(err, e.Now(), e.Patience)
+			return err
+		}
+		return e.record(ctx, op, func(op *operation.Operation) {
+			op.Steps[i].State = operation.Undoing
+			op.Steps[i].Attempt++
+			e.note(&op.Steps[i], to)
+		})
 	}
 	if err := e.resumable(op); err != nil {
 		return err
 	}
 	if err := e.untouched(op); err != nil {
+		return err
+	}
+	if moved, err := e.hand(ctx, op, i, step.Undo, r); err != nil || moved {
+		if err != nil {
+			r.waits(err, e.Now(), e.Patience)
+		}
 		return err
 	}
 	r.waited(op.ID)
@@ -225,7 +260,7 @@ func (e *Engine) backward(ctx context.Context, op *operation.Operation, r *run) 
 	}
 	if ctx.Err() == nil {
 		r.waits(err, e.Now(), e.Patience)
-		return e.again(ctx, op, i, err)
+		return e.again(ctx, op, i, step.Undo, r, err)
 	}
 	return err
 }
@@ -287,7 +322,11 @@ func (e *Engine) call(ctx context.Context, op *operation.Operation, i int, direc
 	if !slices.Contains(r.asked, request) {
 		r.asked = append(r.asked, request)
 	}
-	return e.Agents.Call(step, Call{Agents: machine.Reach(e.Store.View(), c), Method: c.Method, Request: request, Trace: op.Request, Timeout: timeout,
+	agents := []model.ID{op.Steps[i].Agent}
+	if agents[0] == "" {
+		agents = machine.Reach(e.Store.View(), c)
+	}
+	result, err := e.Agents.Call(step, Call{Agents: agents, Method: c.Method, Request: request, Trace: op.Request, Timeout: timeout,
 		Args: json.RawMessage(c.Args.Reveal()), Progress: func(p agentproto.Progress) {
 			p.Request, p.Note = request, op.Steps[i].Name
 			r.mu.Lock()
@@ -295,6 +334,10 @@ func (e *Engine) call(ctx context.Context, op *operation.Operation, i int, direc
 			r.mu.Unlock()
 			r.moving()
 		}})
+	if err != nil && !lost(err) {
+		r.answered = request
+	}
+	return result, err
 }
 
 // record commits a move of the operation. It works on the state of now, so that a cancellation that

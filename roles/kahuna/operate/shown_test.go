@@ -163,8 +163,9 @@ func TestFence(t *testing.T) {
 	}
 	op := c.begun("DeleteKompute", map[string]string{"komputeId": "web"})
 	c.until("the operation waits", func() bool { return c.waiting(op) })
-	c.world.dark = map[model.ID]bool{c.ids["agent"]: true}
+	c.world.away(c.ids["agent"])
 	c.must("", "FenceAgent", fence, nil, "")
+	c.world.away() // the host is asked again
 	c.succeeds(op)
 	if a, _ := model.Find[*model.Agent](c.store.View(), c.ids["agent"]); !strings.HasPrefix(a.Fenced, "master key at 2") {
 		t.Errorf("on record: %q", a.Fenced)

@@ -139,8 +139,9 @@ func (e *Engine) Progress(id model.ID) (agentproto.Progress, bool) {
 
 // run is an operation being driven.
 type run struct {
-	done  chan struct{}
-	asked []string // requests that agents may remember; of the goroutine that drives
+	done     chan struct{}
+	asked    []string // requests that agents may remember; of the goroutine that drives
+	answered string   // the last request that was answered with a fault, so that no agent is at work on it; likewise
 
 	mu       sync.Mutex
 	progress agentproto.Progress

@@ -29,7 +29,6 @@ type world struct {
 	answers map[string]json.RawMessage // by request id, as agents keep them
 	// before is asked before each call is done, after once it was; a fault from them is the answer.
 	before, after func(ctx context.Context, c operate.Call) error
-	offline       bool
 	dark          map[model.ID]bool // agents that are not connected
 }
 
@@ -37,7 +36,21 @@ func newWorld() *world {
 	return &world{things: map[string]string{}, answers: map[string]json.RawMessage{}}
 }
 
-func (w *world) Online(agent model.ID) bool { return !w.offline && !w.dark[agent] }
+func (w *world) Online(agent model.ID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.dark[agent]
+}
+
+// away disconnects these agents and connects all others.
+func (w *world) away(agents ...model.ID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dark = map[model.ID]bool{}
+	for _, id := range agents {
+		w.dark[id] = true
+	}
+}
 
 func (w *world) Call(ctx context.Context, c operate.Call) (json.RawMessage, error) {
 	w.mu.Lock()
