@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"kowabunga/core/lease"
 	"kowabunga/store/failpoint"
 )
 
@@ -112,10 +111,7 @@ func TestKilledAtTheBeginningOfAStandby(t *testing.T) {
 		b := a.standby(dir)
 		a.within(point+": the standby is in sync", 2*patienceOfPairs, a.inSync)
 		b.within(point+": the standby shows all", patienceOfPairs, func() bool { return b.names() == "one" })
-		if err := a.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
-			t.Fatal(err)
-		}
-		b.within(point+": the standby acts", patienceOfPairs, b.s.acts)
+		a.handTo(b)
 		b.stop()
 		a.stop()
 	}

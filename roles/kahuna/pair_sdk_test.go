@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	sdk "github.com/kowabunga-cloud/kowabunga-go"
-
-	"kowabunga/core/lease"
 )
 
 // Terraform and other clients of the official SDK know one URL. That of the Kahuna that only follows is as
@@ -27,10 +25,7 @@ func TestOfficialSDKAtEitherKahuna(t *testing.T) {
 	for i, acts := range []*running{b, a} {
 		other := map[*running]*running{a: b, b: a}[acts]
 		other.within("both have everything", patienceOfPairs, other.inSync)
-		if err := other.s.pair.driver.Order(t.Context(), lease.Handoff{}); err != nil {
-			t.Fatal(err)
-		}
-		acts.within("the other one acts", patienceOfPairs, acts.s.acts)
+		other.handTo(acts)
 		changed := *made
 		changed.Name = []string{"second", "third"}[i]
 		if got, _, err := c.TeamAPI.UpdateTeam(ctx, *made.Id).Team(changed).Execute(); err != nil || got.Name != changed.Name {
