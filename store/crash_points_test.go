@@ -61,6 +61,37 @@ func TestKilledWhileCreating(t *testing.T) {
 	sound(t, create(t, options(dir)))
 }
 
+// A restore that dies leaves nothing that counts, and the next one makes the whole store.
+func TestKilledWhileRestoring(t *testing.T) {
+	from := create(t, options(t.TempDir()))
+	for n := range 3 {
+		update(t, from, put(region(n)))
+	}
+	copied, to := filepath.Join(t.TempDir(), "copy"), options(filepath.Join(t.TempDir(), "new"))
+	if err := os.WriteFile(copied, backup(t, from, BackupOptions{}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	restore := func(env ...string) ([]byte, error) {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(append(os.Environ(), "STORE_TEST_ROLE=restore", "STORE_TEST_DIR="+to.Dir, "STORE_TEST_BACKUP="+copied), env...)
+		return cmd.CombinedOutput()
+	}
+	if out, err := restore("KOWABUNGA_FAILPOINT=store.restore.before-install=kill"); err == nil || err.Error() != "signal: killed" {
+		t.Fatalf("not killed: %v %s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(to.Dir, fileName)); err == nil {
+		t.Fatal("half a store has the name of a whole one")
+	}
+	if out, err := restore(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s := reopen(t, to)
+	if n := s.View().Len("region"); n != 3 {
+		t.Errorf("%d regions were restored", n)
+	}
+	sound(t, s)
+}
+
 // When it is not known whether a change stands, no further one is taken, and opening again tells.
 func TestUnknownOutcomeStopsWriting(t *testing.T) {
 	dir := t.TempDir()

@@ -35,6 +35,16 @@ func play(role string) int {
 		return fillUp(opts)
 	case "paused":
 		return pausedAnswer(opts)
+	case "restore":
+		raw, err := os.Open(os.Getenv("STORE_TEST_BACKUP"))
+		if err == nil {
+			_, _, err = Restore(context.Background(), raw, RestoreOptions{Dir: opts.Dir, Tables: opts.Tables, SealKey: &opts.SealKey})
+		}
+		if err != nil {
+			fmt.Println("restore", err)
+			return 1
+		}
+		return 0
 	case "pair":
 		return pairStep(opts.Dir, os.Getenv("STORE_TEST_STEP"))
 	}
