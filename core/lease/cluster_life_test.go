@@ -120,7 +120,7 @@ func TestASolePrimaryNeedsNobody(t *testing.T) {
 	}
 	a.crash()
 	a.start()
-	c.run(time.Second, "A serves again at once", func() bool { return a.serving })
+	c.run(vouchAtMost+time.Second, "A serves again", func() bool { return a.serving })
 }
 
 func TestPromoteByAPerson(t *testing.T) {

@@ -18,6 +18,7 @@ type Durable struct {
 	GaveUp   Epoch      `json:"gaveUp,omitzero"`    // acts in none up to this one any more
 	Boot     string     `json:"boot,omitempty"`     // host's boot id when Voter last changed
 	Restored bool       `json:"restored,omitempty"` // commands nobody until a person promotes it
+	Lacks    Position   `json:"lacks,omitzero"`     // the log had it on disk, as a voter knows, and has it no more
 }
 
 // Effect is what a machine wants done. Effects of one Step are done in order; Save, Fsync, Write, CutTail
@@ -206,6 +207,7 @@ type Status struct {
 	Right     bool          `json:"right"`             // may act
 	RightFor  time.Duration `json:"rightFor"`          // for so long without another answer; 0 when sole or without right
 	Missing   []string      `json:"missing,omitempty"` // what an election waits for, in words
+	Lacks     Position      `json:"lacks,omitzero"`    // the log had it, has it no more, and has not every acknowledged write since
 	Peers     []PeerStatus  `json:"peers,omitempty"`   // of a primary
 	Primary   NodeID        `json:"primary,omitempty"`
 	Behind    uint64        `json:"behind,omitempty"` // of one that follows: records the primary published that are not published here

@@ -58,15 +58,22 @@ func (n *Replica) ask() {
 	n.call(Prevote{Epoch: c.epoch})
 }
 
-// askAlone begins the election of a node that needs nobody. It listens to the other one for a moment all the
-// same: a person may have promoted that one in the belief that this one is off.
+// askAlone begins the election of a node that needs nobody. It listens to the others for a moment all the
+// same: a person may have promoted the other node in the belief that this one is off. And after its start it
+// waits for the first voter that comes back: its disk may be that of an earlier day, and then other records
+// would take the place of those that were acknowledged.
 func (n *Replica) askAlone() {
-	o, has := n.voter.Record.Other(n.d.Node)
-	if !has || !n.awaits(Address{Node: o.ID}) {
+	c := n.cand
+	if len(n.electorate(n.voter.Record)) == 0 {
 		n.collect()
 		return
 	}
-	n.send(Address{Node: o.ID}, Prevote{Epoch: n.cand.epoch})
+	c.enough = n.now + peerGrace
+	if len(n.vouched) == 0 {
+		c.enough = max(c.enough, n.began+vouchAtMost)
+		c.until = max(c.until, c.enough+beat)
+	}
+	n.call(Prevote{Epoch: c.epoch})
 }
 
 func (n *Replica) me() Address { return Address{Node: n.d.Node} }
@@ -137,10 +144,13 @@ func (n *Replica) college(has func(Address) bool, records ...*Record) bool {
 }
 
 func (n *Replica) prevoted(from Address, m PrevoteReply) {
-	c := n.cand
+	c, first := n.cand, len(n.vouched) == 0
 	known := n.seen(m.Promised)
-	if c == nil || c.step != asking || m.Epoch != c.epoch {
+	if !n.vouches(from, m.Known) || c == nil || c.step != asking || m.Epoch != c.epoch {
 		return
+	}
+	if first && n.alone() && c.enough > n.now+peerGrace {
+		c.enough = n.now + peerGrace
 	}
 	if !m.OK {
 		c.refused[from] = m.Why
@@ -170,10 +180,14 @@ func (n *Replica) overruled() {
 func (n *Replica) prevoteCounted() {
 	c := n.cand
 	r := c.newest(n)
-	if sole := n.alone() && r == n.voter.Record; !sole && !n.quorum(r, c.said) || !n.eligible() {
+	sole := n.alone() && r == n.voter.Record
+	if sole && n.now < c.enough && slices.ContainsFunc(n.electorate(r), func(a Address) bool { return !c.said(a) && c.refused[a] == "" }) {
 		return
 	}
-	if o, has := r.Other(n.d.Node); has && n.awaits(Address{Node: o.ID}) {
+	if !sole && !n.quorum(r, c.said) || !n.eligible() {
+		return
+	}
+	if o, has := r.Other(n.d.Node); has && !sole && n.awaits(Address{Node: o.ID}) {
 		return
 	}
 	n.collect()
@@ -201,10 +215,8 @@ func (n *Replica) eligible() bool {
 		return true
 	}
 	r := c.newest(n)
-	for _, reply := range c.replies {
-		if n.lost(reply.Known) {
-			n.giveUpAttempt("the log lacks records that a voter knows it had")
-			n.renameLog("the log lacks records that a voter knows it had", nil)
+	for from, reply := range c.replies {
+		if from != n.me() && !n.vouches(from, reply.Known) {
 			return false
 		}
 	}

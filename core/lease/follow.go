@@ -15,8 +15,8 @@ func (n *Replica) entries(from Address, m Entries) {
 	}
 	n.follows(from.Node, m.Epoch)
 	n.ahead = m.Published.Index
-	if m.HadLog == n.d.Log && !n.holds(m.Had) {
-		n.renameLog("the log lacks records that the primary knows it had", nil)
+	if had := []Known{{Logs: []LogID{m.HadLog}, Position: m.Had}}; n.lost(had) {
+		n.forgetful("the log lacks records that the primary knows it had", had)
 		return
 	}
 	reply := EntriesReply{Epoch: m.Epoch, N: m.N, Log: n.d.Log}

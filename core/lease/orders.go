@@ -162,6 +162,9 @@ func (n *Replica) promote(e Promote) {
 	if old != nil {
 		mode = old.Mode
 	}
+	if !n.cfg.Flaws.Has(FlawKeepLogID) {
+		n.d.Log = n.cfg.NewLogID() // whatever this log had and has no more is given up
+	}
 	r := &Record{Epoch: epoch, Primary: n.d.Node, Nodes: []Node{n.cfg.Self}, Sync: []LogID{n.d.Log}, Base: n.cfg.Log.End(), Timers: timers, Mode: mode}
 	if len(e.Witnesses) > 0 {
 		r.Witnesses = [][]Witness{e.Witnesses}
@@ -169,7 +172,7 @@ func (n *Replica) promote(e Promote) {
 	n.lose("is promoted anew")
 	n.cand, n.gave = nil, nil
 	n.voter.Promised, n.voter.Record = n.cfg.Sign(Promised, epoch), r
-	n.d.Restored, n.d.Sole = false, true
+	n.d.Restored, n.d.Sole, n.d.Lacks = false, true, Position{}
 	n.note("promoted", "by a person, to epoch %s, with everything up to record %d", epoch, n.cfg.Log.End().Index)
 	n.rule(epoch, r)
 	reign := n.reign
@@ -189,6 +192,10 @@ func (n *Replica) shutdown() {
 		n.send(Address{Node: n.primary}, Leave{Epoch: r.Epoch, Log: n.d.Log})
 	}
 	n.lose("shuts down")
+	if !n.over { // the disk may be another one when the node comes back
+		n.voter.remember(Known{Logs: []LogID{n.d.Log}, Position: n.published})
+		n.save(nil)
+	}
 	n.electAt, n.over = 1<<63-1, true
 }
 

@@ -23,7 +23,10 @@ type reign struct {
 	answered map[Address]time.Duration // when the last renewal that was answered was sent
 	sent     map[uint64]time.Duration  // when renewals were sent
 	renewal  uint64                    // number of the last
+	last     Renew
 	renewAt  time.Duration
+	told     Position      // published, when the last renewal was sent that said something new
+	toldAt   time.Duration // when that was
 	hurried  time.Duration // when a renewal was sent before its time
 	syncing  uint64        // token of the Fsync under way, 0 when there is none
 
@@ -128,8 +131,9 @@ func (n *Replica) Acting() bool { return n.reign != nil && n.reign.serving && n.
 func (n *Replica) renew() {
 	r := n.reign
 	r.renewAt = n.now + r.newest().Timers.Renew
-	if n.sole() && len(r.chosen.Nodes) < 2 && len(r.chosen.All()) == 0 {
-		return // nobody to ask
+	if n.sole() && len(r.chosen.Nodes) < 2 {
+		n.tell()
+		return
 	}
 	if n.cfg.Flaws.Has(FlawRenewWhileHung) {
 		n.sendRenewals()
@@ -159,11 +163,38 @@ func (n *Replica) sendRenewals() {
 	r.sent[r.renewal] = n.now
 	delete(r.sent, r.renewal-4)
 	m := Renew{Proof: n.cfg.Sign(Promised, r.epoch), N: r.renewal, Lease: r.newest().Timers.Lease, Published: Known{Logs: r.newest().Sync, Position: n.published}}
+	r.last = m
 	for _, to := range n.voters() {
-		n.send(to, m)
+		if n.vouched[to] {
+			n.send(to, m)
+		} else {
+			n.send(to, Prevote{Epoch: n.above()})
+		}
 	}
 	if len(r.pending) == 0 {
 		n.propose(r.chosen, r.oks) // who missed it
+	}
+}
+
+// sendRenewal sends the last renewal to one more voter.
+func (n *Replica) sendRenewal(to Address) {
+	if r := n.reign; r.renewal > 0 {
+		n.send(to, r.last)
+	}
+}
+
+// tell has the witnesses of a node without another one remember what is published. It needs no lease, so that
+// nothing is sent while they know.
+func (n *Replica) tell() {
+	r := n.reign
+	if n.published != r.told {
+		r.told, r.toldAt = n.published, n.now
+	}
+	for _, to := range n.voters() {
+		if at, ok := r.answered[to]; !ok || at < r.toldAt || !r.oks[to] {
+			n.sendRenewals()
+			return
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	again       = time.Second             // until the next attempt, and up to as much more
 	peerGrace   = 300 * time.Millisecond  // for the other node's promise, once there are enough without it
 	drainAtMost = 3 * time.Second         // for a handoff
+	vouchAtMost = 5 * time.Second         // for a voter to say what this log had, at the start of a node that needs nobody
 	growAtMost  = 2 * time.Second         // for a log to catch up while acknowledgements wait for it
 	growWithin  = 2048                    // records behind, at which it is worth waiting for
 	promotion   = 65536                   // how far a promoted epoch lies above the last one known
@@ -41,6 +42,8 @@ type Replica struct {
 	electAt   time.Duration
 	missing   []string // why the last attempt at an election led nowhere
 	greeted   time.Duration
+	began     time.Duration    // when New was called
+	vouched   map[Address]bool // voters that told what this log had, since then
 
 	stuck uint64 // token of an Fsync that outlived its reign: no election before the disk answers
 	task  *task  // what the log is busy with, in a follower or candidate
@@ -67,7 +70,7 @@ func Found(self Node, log LogID, last Epoch, timers Timers) Durable {
 
 // New starts a replica with what was on disk.
 func New(cfg Config, d Durable, now time.Duration) *Replica {
-	n := &Replica{cfg: cfg, d: d, now: now, contact: now}
+	n := &Replica{cfg: cfg, d: d, now: now, contact: now, began: now, vouched: map[Address]bool{}}
 	state := d.Voter
 	if cfg.Flaws.Has(FlawForgetVoter) && state.Record != nil && !d.Sole {
 		state = VoterState{Record: state.Record}
@@ -87,8 +90,12 @@ func New(cfg Config, d Durable, now time.Duration) *Replica {
 	if last {
 		n.electAt = now
 	}
-	if n.lost(state.Known) || state.Record.InSync(d.Log) && !n.holds(state.Record.Base) {
-		n.renameLog("the log lacks records that it is known to have had", nil)
+	known := slices.Clone(state.Known)
+	if state.Record != nil {
+		known = append(known, Known{Logs: state.Record.Sync, Position: state.Record.Base})
+	}
+	if n.lost(known) {
+		n.forgetful("the log lacks records that it is known to have had", known)
 	}
 	if cfg.Flaws.Has(FlawContinueEpoch) && last && state.Promised.Epoch == state.Record.Epoch && !d.Restored {
 		n.rule(state.Record.Epoch, state.Record)
@@ -305,6 +312,37 @@ func (n *Replica) holds(p Position) bool {
 }
 
 func (n *Replica) lost(known []Known) bool { return Lacks(known, n.d.Log, n.holds) }
+
+// forgetful draws a new log id for a log that lost records, and keeps what it is known to have had.
+func (n *Replica) forgetful(why string, known []Known) {
+	for _, k := range known {
+		if n.lost([]Known{k}) && k.Position.Index > n.d.Lacks.Index {
+			n.d.Lacks = k.Position
+		}
+	}
+	n.renameLog(why, nil)
+}
+
+// vouches takes what a voter knows that this log had, and tells whether the log has it. Nobody is sent a
+// renewal that did not tell yet: it would remember what is published now instead.
+func (n *Replica) vouches(from Address, known []Known) bool {
+	if n.lost(known) {
+		const why = "the log lacks records that a voter knows it had"
+		if n.reign != nil || n.cand != nil {
+			n.lose(why)
+			n.giveUpAttempt(why)
+		}
+		n.forgetful(why, known)
+		return false
+	}
+	if !n.vouched[from] {
+		n.vouched[from] = true
+		if n.reign != nil {
+			n.sendRenewal(from)
+		}
+	}
+	return true
+}
 
 // renameLog draws a new log id, because the log is not any more what others believe it to be, and goes on
 // with then, which may be nil, once that is on disk.

@@ -123,13 +123,17 @@ func (v *Voter) Release(holder NodeID) {
 	}
 }
 
-// remember keeps what logs are known to have had. It goes to disk with the next change.
+// remember keeps what logs are known to have had. It goes to disk with the next change. A primary that begins
+// may know less of what was published than the one before it told.
 func (v *Voter) remember(k Known) {
 	if len(k.Logs) == 0 || k.Position.Index == 0 {
 		return
 	}
 	known := []Known{k}
 	for _, old := range v.Known {
+		if slices.Equal(old.Logs, k.Logs) && old.Position.Index > k.Position.Index {
+			known[0] = old
+		}
 		if !slices.Equal(old.Logs, k.Logs) && len(known) < knownKept {
 			known = append(known, old)
 		}

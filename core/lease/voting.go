@@ -113,8 +113,8 @@ func (n *Replica) askedRenew(from Address, m Renew) {
 		return
 	}
 	n.heard(from.Node, e)
-	if Lacks([]Known{m.Published}, n.d.Log, n.holds) {
-		n.renameLog("the log lacks records that the primary knows it had", nil)
+	if known := []Known{m.Published}; n.lost(known) {
+		n.forgetful("the log lacks records that the primary knows it had", known)
 	}
 	if changed {
 		n.save(nil)

@@ -42,14 +42,12 @@ func (s *Server) candidates() []Candidate {
 			}
 		}
 		if !one.Witness {
-			alone := r == nil || len(r.Nodes) < 2
-			why(alone, "there is no second Kahuna, so that none is needed")
 			why(!one.Connected, "not connected to this Kahuna")
 			why(one.Connected && !m.Leased, "of a release that cannot be one")
 			why(one.Connected && m.Leased && !m.Hello.Durable, "keeps nothing on a durable disk (state directory)")
 			why(listed && c.Beside, "on the host of a Kahuna")
 			why(one.Connected && m.Leased && !c.Ready && c.Durable, "not admitted yet")
-			why(!alone && len(one.Why) == 0, "others are chosen: an odd number, one on a host, no zone with a majority where possible")
+			why(len(one.Why) == 0, "others are chosen: an odd number, one on a host, no zone with a majority where possible")
 		}
 		out = append(out, one)
 	}

@@ -8,8 +8,9 @@ import (
 	"kowabunga/core/lease"
 )
 
-// drive lets this Kahuna be a node. One that decides alone begins to act before drive returns; any other
-// follows, and acts when it is elected. What ends it later goes to failed. leave ends it in order.
+// drive lets this Kahuna be a node. One that nobody else has a voice beside begins to act before drive returns.
+// One that decides alone but hears others first does so once those can reach it (outset); any other follows, and
+// acts when it is elected. What ends it later goes to failed. leave ends it in order.
 func (s *Server) drive(ctx context.Context, failed chan<- error) (leave func(), err error) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -26,19 +27,43 @@ func (s *Server) drive(ctx context.Context, failed chan<- error) (leave func(), 
 		running.Wait()
 		s.pair.transport.Close()
 	}
-	state := s.pair.driver.State()
-	if !state.Sole || state.Restored {
+	if r := s.pair.driver.State().Voter.Record; r != nil && (len(r.Nodes) > 1 || len(r.Witnesses) > 0) {
 		return leave, nil
 	}
+	if err := s.outset(ctx); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
+// outset waits until a node that decides alone acts, or knows why it must not.
+func (s *Server) outset(ctx context.Context) error {
+	if s.drill {
+		return nil
+	}
+	if state := s.pair.driver.State(); !state.Sole || state.Restored {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	hindered := make(chan struct{})
+	go func() {
+		if s.pair.driver.Await(ctx, func(st lease.Status) bool {
+			return st.Lacks.Index > 0 || st.Primary != "" && st.Primary != s.pair.self.ID || len(st.Missing) > 0
+		}) == nil {
+			close(hindered)
+		}
+	}()
 	select {
 	case <-s.turn.risen:
-		return leave, nil
-	case err = <-s.turn.failed:
+	case <-hindered:
+	case err := <-s.turn.failed:
+		return err
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	leave()
-	return nil, err
+	return nil
 }
 
 // handedWithin is how long a handoff may take when this Kahuna stops; the replica itself gives up earlier.

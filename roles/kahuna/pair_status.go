@@ -41,6 +41,9 @@ func (s *Server) pairStatus() *nodes.Status {
 	out.Nodes = s.nodeStatus(st, right)
 	out.Releases = s.farApart(out.Nodes)
 	words := s.words(st)
+	if st.Lacks.Index > 0 {
+		out.Missing = append(out.Missing, lacksText(st))
+	}
 	for _, m := range st.Missing {
 		out.Missing = append(out.Missing, words.Replace(m))
 	}
@@ -52,6 +55,11 @@ func (s *Server) pairStatus() *nodes.Status {
 	}
 	out.TakeOver = s.hinders(st, out.Witnesses)
 	return out
+}
+
+// lacksText says what a node lacks that it had, and what a person can do.
+func lacksText(st lease.Status) string {
+	return fmt.Sprintf("records that this Kahuna had on its disk, up to record %d, as others know: its journal ends at record %d, so the disk is that of an earlier time, or lost writes. Give it the right disk back; or start the other Kahuna, if that has them; or give them up for good, if nobody has them: kowabunga kahuna promote --lose-after %d", st.Lacks.Index, st.End.Index, st.End.Index)
 }
 
 // nodeStatus lists the two nodes and those that only follow: this one first.

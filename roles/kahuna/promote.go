@@ -45,7 +45,7 @@ func isOff(other string) string {
 // prospect is what promoting this node would do.
 func (s *Server) prospect(ctx context.Context, st lease.Status) *Promotion {
 	state := s.pair.driver.State()
-	out := &Promotion{Node: s.pair.self.Address, End: st.End.Index, Published: st.Published.Index, Theirs: st.Published.Index + st.Behind, Hindered: []string{}, Witnesses: []string{}}
+	out := &Promotion{Node: s.pair.self.Address, End: st.End.Index, Published: st.Published.Index, Theirs: max(st.Published.Index+st.Behind, st.Lacks.Index), Hindered: []string{}, Witnesses: []string{}}
 	if other, ok := st.Record.Other(state.Node); ok {
 		out.Other = other.Address
 	}

@@ -202,7 +202,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	runs := []func(context.Context) error{s.metadata.Run, tendHeap}
-	failed := make(chan error, len(listeners)+1)
+	failed := make(chan error, len(listeners)+2)
 	leave := func() {}
 	if s.drill {
 		s.log.Warn("this is a restored copy: it shows everything, changes nothing and commands no agent; once the original is off for good, restore the backup again with --promote")
@@ -229,6 +229,9 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 		}()
 	}
 	s.certify(work)
+	if e := s.outset(ctx); e != nil {
+		failed <- e
+	}
 	s.ready.Store(true)
 	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", s.address.String(), "dir", s.cfg.Dir, "epoch", s.epoch().String())
 	notify("READY=1")

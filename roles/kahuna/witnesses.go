@@ -40,7 +40,8 @@ func asked[T lease.Message](ctx context.Context, s *Server, to lease.Witness, me
 // chooseEvery is how often it is seen whether other agents should be witnesses.
 const chooseEvery = 5 * time.Second
 
-// chooseWitnesses sees to it that a pair has the best witnesses there are.
+// chooseWitnesses sees to it that there are the best witnesses there can be. One Kahuna alone needs none to act;
+// for it they remember what its disk had.
 func (r *reign) chooseWitnesses(ctx context.Context) error {
 	tick := time.NewTicker(chooseEvery)
 	defer tick.Stop()
@@ -56,7 +57,7 @@ func (r *reign) chooseWitnesses(ctx context.Context) error {
 
 func (s *Server) chooseOnce(ctx context.Context) {
 	st := s.pair.driver.Status()
-	if !st.Right || len(st.Pending) > 0 || st.Record == nil || len(st.Record.Nodes) < 2 || len(st.Record.Witnesses) > 1 {
+	if !st.Right || len(st.Pending) > 0 || st.Record == nil || len(st.Record.Witnesses) > 1 {
 		return
 	}
 	if err := s.reappoint(ctx, false); err != nil && ctx.Err() == nil {

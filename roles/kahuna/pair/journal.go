@@ -27,7 +27,8 @@ type Ledger struct {
 	options store.Options
 
 	mu       sync.Mutex
-	replaced chan struct{} // closed when a snapshot took the place of the store
+	replaced chan struct{}   // closed when a snapshot took the place of the store
+	parted   *store.Position // the last record that the primary has too, when what follows could not be cut off
 }
 
 var _ Journal = (*Ledger)(nil)
@@ -111,7 +112,14 @@ func (l *Ledger) CutTail(ctx context.Context, to lease.Position) error {
 	if err != nil {
 		return err
 	}
-	return l.store.Present().Cut(ctx, store.Position{Index: to.Index, Hash: to.Hash}, path)
+	at := store.Position{Index: to.Index, Hash: to.Hash}
+	err = l.store.Present().Cut(ctx, at, path)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.parted = nil; err != nil {
+		l.parted = &at
+	}
+	return err
 }
 
 // forkFile is where the records after an index are kept.
@@ -161,18 +169,29 @@ func (l *Ledger) Install(ctx context.Context, path string) error {
 	l.store.now.Store(next)
 	l.mu.Lock()
 	close(l.replaced)
+	if failed == nil {
+		l.parted = nil
+	}
 	l.replaced = make(chan struct{})
 	l.mu.Unlock()
 	return failed
 }
 
-// keep saves what a snapshot of a position may lack: all records when this journal parts from the
-// snapshot's, else those that were never published.
+// keep saves what a snapshot of a position may lack: the records after which this journal parts from the
+// snapshot's; all, when it parts nobody knows where; else those that were never published.
 func (l *Ledger) keep(ctx context.Context, snapshot store.Position) error {
 	s := l.store.Present()
 	after, end := s.Tip(), s.End()
 	if hash, _, there := s.Mark(snapshot.Index); end.Index > snapshot.Index || there && hash != snapshot.Hash {
 		after = s.CutAt()
+	}
+	l.mu.Lock()
+	parted := l.parted
+	l.mu.Unlock()
+	if parted != nil {
+		if hash, _, there := s.Mark(parted.Index); there && hash == parted.Hash {
+			after = *parted
+		}
 	}
 	if after.Index >= end.Index {
 		return nil

@@ -30,7 +30,7 @@ func call(args ...string) (string, int) {
 }
 
 func TestARunThatBreaksARuleIsToldAndCanBeRepeated(t *testing.T) {
-	out, code := call("run", "--seeds", "3", "--minutes", "2", "--flaw", "M18", "-o", "json")
+	out, code := call("run", "--seeds", "12", "--minutes", "2", "--flaw", "M18", "-o", "json")
 	var told struct {
 		Violations []struct {
 			Seed   uint64
