@@ -49,6 +49,19 @@ func TestWRPC13ReconnectsAreSpread(t *testing.T) {
 		t.Errorf("after very many failures %s", d)
 	}
 
+	// Who knows a second Kahuna comes back to either within 10 s, however long it was away.
+	for urls, bound := range map[string]time.Duration{"http://127.0.0.1:1": time.Minute, "http://127.0.0.1:1,http://127.0.0.1:2": 10 * time.Second} {
+		c, failures := testConfig(""), 20
+		c.URL, c.Backoff = urls, Backoff{Rand: func() float64 { return 0.5 }}
+		a, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := a.nextDelay(errors.New("refused"), &failures); d != bound/2 || failures != 21 {
+			t.Errorf("%s: after 20 failures %v in the middle, want %v", urls, d, bound/2)
+		}
+	}
+
 	// The loop itself: what it waits for between dials that fail.
 	waits := make(chan time.Duration)
 	c := testConfig("")

@@ -105,10 +105,17 @@ func (a *Agent) nextDelay(err error, failures *int) time.Duration {
 		a.log.Error("another process connected as this agent; two hosts may have the same id and key")
 		return b.slow()
 	}
+	if len(a.kahunas.targets()) > 1 {
+		b.Most = min(b.Most, mostOfSeveral)
+	}
 	delay := b.Delay(*failures)
 	*failures++
 	return delay
 }
+
+// mostOfSeveral bounds the wait while there is another Kahuna: whichever takes over commands, and is voted for
+// by, only those that have come back to it.
+const mostOfSeveral = 10 * time.Second
 
 // serve dials and serves one connection until it ends or mine does. The error is why it ended.
 func (a *Agent) serve(all, mine context.Context, url string) error {
