@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"kowabunga/roles/cli/client"
-	"kowabunga/roles/sim"
 )
 
 // host is a machine with simulated agents.
@@ -36,9 +35,11 @@ func (p *pair) agents(hosts, together int) {
 	for i := range 3 {
 		zones = append(zones, declared(t, c, "zones", url.Values{"region": {p.region}}, fmt.Sprintf(`{"name":"lab-%d"}`, i)))
 	}
+	var agents []string
 	for i := range hosts + together {
 		name := fmt.Sprintf("host-%d", i)
 		agent := declared(t, c, "agents", nil, fmt.Sprintf(`{"name":%q,"type":"Kaktus"}`, name))
+		agents = append(agents, agent)
 		declared(t, c, "kaktuses", url.Values{"zone": {zones[i%3]}}, fmt.Sprintf(`{"name":%q,"agents":[%q]}`, name, agent))
 		answer, err := c.Do(context.Background(), client.Request{Op: "draw a key", Method: "PATCH", Path: "/agent/" + agent + "/token"})
 		if err != nil {
@@ -56,6 +57,9 @@ func (p *pair) agents(hosts, together int) {
 	}
 	for _, h := range p.hosts {
 		h.start()
+	}
+	if len(p.hosts) >= safe+pools {
+		p.prepare(c, func(host int) string { return zones[host%3] }, agents)
 	}
 }
 
@@ -76,7 +80,7 @@ func declared(t testing.TB, c *client.Client, kind string, parent url.Values, bo
 func (h *host) start() {
 	h.p.t.Helper()
 	url := h.p.nodes[0].url + "," + h.p.nodes[1].url
-	args := append([]string{"sim", "agents", "--url", url, "--ca", filepath.Join(h.p.dir, "ca.pem"), "--keep", h.state(), "--obeyed", h.p.obeyed}, h.args...)
+	args := append([]string{"sim", "agents", "--url", url, "--ca", filepath.Join(h.p.dir, "ca.pem"), "--keep", h.state(), "--obeyed", h.p.orders}, h.args...)
 	if err := os.MkdirAll(h.state(), 0o700); err != nil {
 		h.p.t.Fatal(err)
 	}
@@ -100,18 +104,4 @@ func (h *host) reimage() {
 	}
 	_ = os.Remove(filepath.Join(h.p.dir, "boot-"+h.name))
 	h.start()
-}
-
-// obedient fails the test when an agent did what it was told in an epoch below one that it had obeyed. It
-// returns how much was obeyed.
-func (p *pair) obedient(t testing.TB) int {
-	t.Helper()
-	all, err := sim.ReadJournal(p.obeyed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if wrong := sim.Backwards(all); len(wrong) > 0 {
-		t.Errorf("agents obeyed backwards: %+v", wrong)
-	}
-	return len(all)
 }

@@ -19,7 +19,8 @@ type blow struct {
 var blows = []blow{
 	{name: "kill the primary", short: true, moves: true, hit: func(primary, _ *node) func() { return primary.crash() }},
 	{name: "cut the primary off", short: true, moves: true, hit: func(primary, _ *node) func() { primary.unplug(); return primary.plug }},
-	{name: "hand over", short: true, moves: true, hit: func(primary, _ *node) func() { primary.proc.stop(primary.p.t); return func() { primary.start() } }},
+	{name: "stop the primary in order", short: true, moves: true, hit: func(primary, _ *node) func() { primary.proc.stop(primary.p.t); return func() { primary.start() } }},
+	{name: "hand over", short: true, moves: true, hit: func(primary, _ *node) func() { primary.handOver(); return func() {} }},
 	{name: "stop the primary for a moment", short: true, moves: true, hold: 12 * time.Second, hit: func(primary, _ *node) func() { primary.pause(); return primary.resume }},
 	{name: "hang the primary's disk", short: true, moves: true, hit: func(primary, _ *node) func() { primary.freeze(); return primary.thaw }},
 

@@ -31,6 +31,12 @@ func (n *node) crash() (undo func()) {
 	return func() { n.start() }
 }
 
+// handOver has the other one act, by the command that a person gives.
+func (n *node) handOver() {
+	n.p.t.Helper()
+	must(n.p.t, "kahuna", "handoff", "--dir", n.dir)
+}
+
 // pause stops the process where it stands, resume lets it go on.
 func (n *node) pause()  { _ = n.proc.cmd.Process.Signal(syscall.SIGSTOP) }
 func (n *node) resume() { _ = n.proc.cmd.Process.Signal(syscall.SIGCONT) }

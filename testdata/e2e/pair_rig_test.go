@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -35,7 +34,8 @@ type pair struct {
 	nodes  [2]*node
 	hosts  []*host
 	region string
-	obeyed string // file in which agents write down what they obey
+	orders string // file in which agents write down what they obey
+	ground ground
 	ca     string // PEM
 	key    string
 	loads  int // loads so far
@@ -51,13 +51,24 @@ type node struct {
 	dir     string
 	frozen  bool
 	runs    *build // its program
+	before  int    // length of its log when it was last started on another disk
 	proc    *process
 	http    *http.Client
 }
 
 var keep = flag.Bool("keep", false, "leave the logs of a pair where they are")
 
+// newPair starts two Kahunas, and returns when both have everything.
 func newPair(t testing.TB) *pair {
+	t.Helper()
+	p := newMachines(t)
+	p.begin()
+	p.join()
+	return p
+}
+
+// newMachines is where two Kahunas can be started.
+func newMachines(t testing.TB) *pair {
 	t.Helper()
 	for _, tool := range []string{"ip", "nft", "unshare", "fsfreeze", "mkfs.ext4"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -70,7 +81,7 @@ func newPair(t testing.TB) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{t: t, dir: dir, pid: os.Getpid(), obeyed: filepath.Join(dir, "obeyed")}
+	p := &pair{t: t, dir: dir, pid: os.Getpid(), orders: filepath.Join(dir, "obeyed")}
 	t.Cleanup(p.remove)
 	p.do("ip", "link", "add", p.bridge(), "type", "bridge")
 	p.do("ip", "addr", "add", network+"1/24", "dev", p.bridge())
@@ -83,7 +94,6 @@ func newPair(t testing.TB) *pair {
 		n.makeDisk()
 		p.nodes[i] = n
 	}
-	p.begin()
 	return p
 }
 
@@ -206,9 +216,9 @@ func sweepPairs(t testing.TB) {
 
 func (n *node) log() string { return filepath.Join(n.p.dir, n.name+".log") }
 
-// begin makes the first Kahuna and what the agents need, and starts the second one as its standby.
+// begin makes the first Kahuna and what the agents need.
 func (p *pair) begin() {
-	t, a, b := p.t, p.nodes[0], p.nodes[1]
+	t, a := p.t, p.nodes[0]
 	t.Helper()
 	must(t, "kahuna", "init", "--dir", a.dir, "--listen", a.address+":8443", "--url", a.url)
 	key, err := os.ReadFile(filepath.Join(a.dir, "secrets", "master-key"))
@@ -226,6 +236,12 @@ func (p *pair) begin() {
 	if err := os.WriteFile(filepath.Join(p.dir, "ca.pem"), pem, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// join starts the second one as the standby of the first.
+func (p *pair) join() {
+	t, a, b := p.t, p.nodes[0], p.nodes[1]
+	t.Helper()
 	b.start("--listen", b.address+":8443", "--url", b.url, "--standby-of", a.url, "--pair-key-file", filepath.Join(a.dir, "secrets", "pair-key"))
 	eventually(t, "the second one is in sync", func() error { return p.synced(0) })
 }
@@ -266,30 +282,34 @@ func (n *node) status() (kahuna.Status, error) {
 	return st, json.Unmarshal([]byte(out), &st)
 }
 
-var chosen = regexp.MustCompile(`pair: record chosen" part=pair detail="\((\d+)@\w+, \d+\) primary (\w+) nodes \[[^\]]*\] sync \[([^\]]*)\] base \d+ witnesses \[([^\]]*)\]`)
-
 // synced tells whether the node that acts says that both have everything, and that there are so many
-// witnesses at least.
+// witnesses at least, all connected and none about to change.
 func (p *pair) synced(witnesses int) error {
 	acts := p.acts()
 	if acts == nil {
 		return errors.New("none of the two acts")
 	}
-	text, err := os.ReadFile(acts.log())
+	st, err := acts.status()
 	if err != nil {
 		return err
 	}
-	all := chosen.FindAllSubmatch(text, -1)
-	if len(all) == 0 {
-		return fmt.Errorf("%s chose no record", acts.name)
+	all := st.Pair
+	if all == nil {
+		return fmt.Errorf("%s is no node of a pair", acts.name)
 	}
-	last := all[len(all)-1]
-	var got int
-	if sets := strings.Fields(string(last[4])); len(sets) == 1 {
-		_, _ = fmt.Sscan(sets[0], &got)
+	for _, n := range all.Nodes {
+		if !n.InSync {
+			return fmt.Errorf("%s says that %s is not in the sync set: %+v", acts.name, n.Address, all.Nodes)
+		}
 	}
-	if len(bytes.Fields(last[3])) != 2 || got < witnesses {
-		return fmt.Errorf("%s chose last: %s", acts.name, last[0])
+	there := 0
+	for _, w := range all.Witnesses {
+		if w.Connected && w.Change == "" {
+			there++
+		}
+	}
+	if !all.Right || len(all.Nodes) != 2 || len(all.Pending) > 0 || there < max(witnesses, len(all.Witnesses)) {
+		return fmt.Errorf("%s, right to act %t, knows %d nodes and %d of %d witnesses; pending: %v", acts.name, all.Right, len(all.Nodes), there, len(all.Witnesses), all.Pending)
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ func (p *pair) strike(b blow) {
 	eventually(t, "both are in sync with witnesses", func() error { return p.synced(3) })
 	primary := p.acts()
 	other := primary.other()
+	from := len(p.obeyed())
 	p.loads++
 	l := p.load(fmt.Sprintf("load%d", p.loads))
 	l.more(200)
@@ -54,13 +55,18 @@ func (p *pair) strike(b blow) {
 	l.more(200)
 	undone := l.rec.Now()
 	l.end()
+	p.held()
 	p.alike()
 	figure := func(what string, from, to time.Duration) {
 		t.Logf("figure\t%s: longest without an acknowledged write%s\t%.0f\tms", b.name, what, 1000*history.Silence(l.rec.Ops(), from, to).Seconds())
 	}
 	figure("", at, struck)
 	figure(", once it is undone", struck, undone)
-	p.obedient(t)
+	reigns := 1
+	if b.moves {
+		reigns = 2
+	}
+	p.obedient(from, reigns)
 }
 
 // alike waits until both nodes show the same, and has both checked.

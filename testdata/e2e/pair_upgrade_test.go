@@ -65,7 +65,7 @@ func TestPairUpgrade(t *testing.T) {
 
 	l.end()
 	p.alike()
-	if n := p.obedient(t); n == 0 {
+	if n := p.obedient(0, 0); n == 0 {
 		t.Error("no agent was told anything")
 	}
 	p.saidMore(t)
