@@ -29,7 +29,7 @@ func TestNoAdapterTakesANeighboursMAC(t *testing.T) {
 	shops := map[string]string{"subnetId": "shop-eu"}
 
 	_, err := c.as(eve, "CreateAdapter", shops, `{"name":"copy","reserved":true,"mac":"`+theirs.MAC+`"}`)
-	const says = "is the address of a card outside the project on the same vnet; only cards of one project may share an address there; choose another"
+	const says = "is the address of a card outside the project on the same segment (vnet, or vnets of one VLAN); only cards of one project may share an address there; choose another"
 	c.fault(err, fault.Conflict, "mac", theirs.MAC+" "+says)
 	if _, err := c.as(eve, "CreateAdapter", shops, `{"name":"copy","reserved":true}`); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestAdaptersAndGatewaysShareNoVRRPId(t *testing.T) {
 			t.Errorf("the gateway has the id of a machine: %+v", k.VIPs)
 		}
 	}
-	c.refused(fault.Conflict, "mac", "is the address of VRRP id 2, which a gateway or load balancer on this vnet has", "UpdateAdapter", vip, `{"name":"vip","reserved":true,"mac":"00:00:5e:00:01:02"}`)
+	c.refused(fault.Conflict, "mac", "is the address of VRRP id 2, which a gateway or load balancer on this segment", "UpdateAdapter", vip, `{"name":"vip","reserved":true,"mac":"00:00:5e:00:01:02"}`)
 	c.refused(fault.Conflict, "mac", "above 239 are for the routers of the region", "CreateAdapter", shops, `{"name":"x","reserved":true,"mac":"00:00:5e:00:02:ff"}`)
 	c.must("UpdateAdapter", vip, `{"name":"vip","reserved":true,"mac":"00:00:5e:00:01:0a"}`)
 }

@@ -43,6 +43,9 @@ func checkVNet(d model.Draft, _ *Request, o model.Object) error {
 // name it, and the hosts would take it away.
 func changeVNet(d model.Draft, r *Request, o model.Object) error {
 	n, old := o.(*model.VNet), r.Target.(*model.VNet)
+	if err := ipam.CheckVLAN(d, old, n); err != nil {
+		return err
+	}
 	if n.Interface == old.Interface {
 		return checkVNet(d, r, o)
 	}

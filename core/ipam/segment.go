@@ -39,26 +39,25 @@ func user(v model.View, a *model.Adapter) model.ID {
 	return ""
 }
 
-// sharers yields the other adapters with this one's MAC address on its vnet, in order of creation.
+// sharers yields the other adapters with this one's MAC address on its segment, in order of creation.
 func sharers(v model.View, a *model.Adapter) iter.Seq[*model.Adapter] {
 	return func(yield func(*model.Adapter) bool) {
-		segment := segmentOf(v, a)
+		segment, ok := segmentOf(v, a)
+		if !ok {
+			return
+		}
 		for other := range model.By[*model.Adapter](v, "card", a.MAC) {
-			if other.ID != a.ID && segmentOf(v, other) == segment && !yield(other) {
+			if other.ID == a.ID {
+				continue
+			}
+			if there, ok := segmentOf(v, other); ok && there == segment && !yield(other) {
 				return
 			}
 		}
 	}
 }
 
-func segmentOf(v model.View, a *model.Adapter) model.ID {
-	if s, ok := model.Find[*model.Subnet](v, a.Subnet); ok {
-		return s.VNet
-	}
-	return ""
-}
-
-// CheckSharing decides whether a project may send under the MAC address of an adapter on its vnet. Switches
+// CheckSharing decides whether a project may send under the MAC address of an adapter on its segment. Switches
 // learn from what is sent where a MAC address is, so who sends under another's gets what is meant for
 // that one: nobody outside the project may have it there. Nor may it be one that routers of the platform
 // use there (see VRouter), the project's own not excepted, since no machine has use for it: keepalived
@@ -69,19 +68,19 @@ func CheckSharing(v model.View, a *model.Adapter, project model.ID) error {
 	if project != "" {
 		for other := range sharers(v, a) {
 			if Owner(v, other) != project {
-				return conflict("mac", "%s is the address of a card outside the project on the same vnet; only cards of one project may share an address there; choose another", a.MAC)
+				return conflict("mac", "%s is the address of a card outside the project on the same segment (vnet, or vnets of one VLAN); only cards of one project may share an address there; choose another", a.MAC)
 			}
 		}
 	}
 	vrid, virtual := VRouter(a.MAC)
-	segment, known := model.Find[*model.VNet](v, segmentOf(v, a))
+	segment, known := netOf(v, a)
 	switch {
 	case !virtual || !known:
 		return nil
 	case vrid > LastVRID:
 		return conflict("mac", "%s is the address of VRRP id %d, and those above %d are for the routers of the region; choose another id", a.MAC, vrid, LastVRID)
 	case used(v, segment)[vrid]:
-		return conflict("mac", "%s is the address of VRRP id %d, which a gateway or load balancer on this vnet has; choose another id", a.MAC, vrid)
+		return conflict("mac", "%s is the address of VRRP id %d, which a gateway or load balancer on this segment (vnet, or vnets of one VLAN) has; choose another id", a.MAC, vrid)
 	}
 	return nil
 }
@@ -104,7 +103,7 @@ func MaySend(v model.View, a *model.Adapter) bool {
 	if !virtual {
 		return true
 	}
-	segment, ok := model.Find[*model.VNet](v, segmentOf(v, a))
+	segment, ok := netOf(v, a)
 	return !ok || vrid <= LastVRID && !used(v, segment)[vrid]
 }
 

@@ -213,6 +213,9 @@ func TestNoMACIsOfTwoProjects(t *testing.T) {
 	macs := []string{"00:00:5e:00:01:0a", "00:00:5e:00:01:0b", "da:1e:70:00:00:01", "da:1e:70:00:00:02"}
 	rapid.Check(t, func(t *rapid.T) {
 		d := neighbours(t)
+		if rapid.Bool().Draw(t, "one VLAN") {
+			tagged(t, d, 201, private, 22)
+		}
 		asked := rapid.IntRange(0, 3).Draw(t, "asked") > 0
 		spare := map[model.ID]bool{}
 		for n := range rapid.IntRange(1, 12).Draw(t, "steps") {
@@ -234,8 +237,12 @@ func TestNoMACIsOfTwoProjects(t *testing.T) {
 			spare[a.ID] = true
 		}
 		type place struct {
-			vnet model.ID
-			mac  string
+			segment ipam.Segment
+			mac     string
+		}
+		of := func(s *model.Subnet) ipam.Segment {
+			n, _ := model.Find[*model.VNet](d, s.VNet)
+			return ipam.SegmentOf(n)
 		}
 		owner := map[place]model.ID{}
 		for a := range model.All[*model.Adapter](d) {
@@ -247,7 +254,7 @@ func TestNoMACIsOfTwoProjects(t *testing.T) {
 			if project == "" || !may {
 				continue
 			}
-			at := place{s.VNet, a.MAC}
+			at := place{of(s), a.MAC}
 			if other, taken := owner[at]; taken && other != project {
 				t.Fatalf("%s on %s may be sent under by %s and %s", a.MAC, s.VNet, other, project)
 			}
@@ -255,7 +262,7 @@ func TestNoMACIsOfTwoProjects(t *testing.T) {
 		}
 		for a := range model.All[*model.Adapter](d) {
 			s, _ := model.Find[*model.Subnet](d, a.Subnet)
-			if ipam.Owner(d, a) != "" && owner[place{s.VNet, a.MAC}] == "" {
+			if ipam.Owner(d, a) != "" && owner[place{of(s), a.MAC}] == "" {
 				t.Fatalf("nobody may send under %s", a.MAC)
 			}
 		}

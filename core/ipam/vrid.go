@@ -26,11 +26,13 @@ func VRIDs(v model.View, segments []model.ID, n int, tr *trace.Trace) ([]int64, 
 	var taken [LastVRID + 1]bool
 	var fullest *model.VNet
 	most := -1
+	var whole []Segment
 	for _, id := range segments {
 		segment, ok := model.Find[*model.VNet](v, id)
 		if !ok {
 			return nil, fault.New(fault.NotFound, "there is no vnet %s", id)
 		}
+		whole = append(whole, SegmentOf(segment))
 		count := 0
 		for vrid := range used(v, segment) {
 			taken[vrid] = true
@@ -46,7 +48,7 @@ func VRIDs(v model.View, segments []model.ID, n int, tr *trace.Trace) ([]int64, 
 	for vrid := int64(FirstVRID); vrid <= LastVRID && len(out) < n; vrid++ {
 		switch {
 		case taken[vrid]:
-		case carded(v, segments, vrid):
+		case carded(v, whole, vrid):
 			squatted = append(squatted, vrid)
 		default:
 			out = append(out, vrid)
@@ -66,10 +68,10 @@ func VRIDs(v model.View, segments []model.ID, n int, tr *trace.Trace) ([]int64, 
 }
 
 // carded tells whether an adapter on one of the segments has a virtual MAC address of this id.
-func carded(v model.View, segments []model.ID, vrid int64) bool {
+func carded(v model.View, segments []Segment, vrid int64) bool {
 	for _, mac := range VRouterMACs(vrid) {
 		for a := range model.By[*model.Adapter](v, "card", mac) {
-			if slices.Contains(segments, segmentOf(v, a)) {
+			if there, ok := segmentOf(v, a); ok && slices.Contains(segments, there) {
 				return true
 			}
 		}
@@ -77,11 +79,16 @@ func carded(v model.View, segments []model.ID, vrid int64) bool {
 	return false
 }
 
-// used is the ids in use on a segment, each once.
-func used(v model.View, segment *model.VNet) map[int64]bool {
+// used is the ids in use on the segment of a vnet, each once.
+func used(v model.View, n *model.VNet) map[int64]bool { return usedOn(v, n.Region, Along(v, n)...) }
+
+// usedOn is the ids in use on some vnets of a region.
+func usedOn(v model.View, region model.ID, nets ...*model.VNet) map[int64]bool {
 	here := map[model.ID]bool{}
-	for s := range model.By[*model.Subnet](v, "vnet", segment.ID) {
-		here[s.ID] = true
+	for _, n := range nets {
+		for s := range model.By[*model.Subnet](v, "vnet", n.ID) {
+			here[s.ID] = true
+		}
 	}
 	out := map[int64]bool{}
 	mark := func(vrid int64) {
@@ -89,14 +96,14 @@ func used(v model.View, segment *model.VNet) map[int64]bool {
 			out[vrid] = true
 		}
 	}
-	for k := range model.By[*model.Kawaii](v, "region", segment.Region) {
+	for k := range model.By[*model.Kawaii](v, "region", region) {
 		if here[k.PublicSubnet] || here[k.PrivateSubnet] {
 			for i := range k.VIPs {
 				mark(k.VIPs[i].VRID)
 			}
 		}
 	}
-	for k := range model.By[*model.Konvey](v, "region", segment.Region) {
+	for k := range model.By[*model.Konvey](v, "region", region) {
 		if here[k.Subnet] {
 			mark(k.VRID)
 		}

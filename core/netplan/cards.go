@@ -14,10 +14,10 @@ import (
 //
 //   - Part of no machine, on a subnet of a project, it is an address that moves between machines: all of
 //     the project's machines there may use it, with its MAC address where no other project and no router
-//     of the platform has that on the vnet: nothing of two projects' may send under one.
+//     of the platform has that on the segment: nothing of two projects' may send under one.
 //   - Part of a machine, it is a router's, which forwards what others send. The mark counts where nobody
-//     else is harmed: on a subnet of no project, where administrators alone mark adapters, and on a vnet
-//     that is one project's altogether.
+//     else is harmed: on a subnet of no project, where administrators alone mark adapters, and on a
+//     segment that is one project's altogether.
 func cards(v model.View, host model.ID) []agentproto.Card {
 	var out []agentproto.Card
 	may := map[model.ID]bool{} // send under the MAC address of an adapter
@@ -57,14 +57,20 @@ func cards(v model.View, host model.ID) []agentproto.Card {
 	return out
 }
 
-// segregated tells whether a subnet is of no project, or its vnet has no subnets but of its project.
+// segregated tells whether a subnet is of no project, or its segment has no subnets but of its project.
 func segregated(v model.View, s *model.Subnet) bool {
 	if s.Project == "" {
 		return true
 	}
-	for other := range model.By[*model.Subnet](v, "vnet", s.VNet) {
-		if other.Project != s.Project {
-			return false
+	n, ok := model.Find[*model.VNet](v, s.VNet)
+	if !ok {
+		return false
+	}
+	for _, net := range ipam.Along(v, n) {
+		for other := range model.By[*model.Subnet](v, "vnet", net.ID) {
+			if other.Project != s.Project {
+				return false
+			}
 		}
 	}
 	return true

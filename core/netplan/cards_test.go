@@ -47,6 +47,11 @@ func TestA21WhatCardsMaySend(t *testing.T) {
 	stranger := &model.Subnet{Meta: model.Meta{ID: topology.ID(990003), Name: "stranger"}, CIDR: "10.77.0.0/24", Gateway: "10.77.0.1"}
 	own, _ := model.Find[*model.Subnet](base, card.Subnet)
 	stranger.VNet = own.VNet
+	net, _ := model.Find[*model.VNet](base, own.VNet)
+	twin := &model.VNet{Meta: model.Meta{ID: topology.ID(990004), Name: "twin"}, Region: net.Region, VLAN: net.VLAN, Interface: "br-twin", Private: true}
+	apart := changedNet(twin, net.VLAN+1000)
+	onTwin := model.Edit(stranger)
+	onTwin.VNet = twin.ID
 	attachedTo := model.Edit(other)
 	attachedTo.Adapters = append(slices.Clone(other.Adapters), moving.ID)
 	for name, c := range map[string]struct {
@@ -62,6 +67,8 @@ func TestA21WhatCardsMaySend(t *testing.T) {
 		"it is on another's subnet":               {put(changed(moving, func(a *model.Adapter) { a.Subnet, a.Addresses = foreign.Subnet, nil })), []agentproto.Card{{Adapter: string(foreign.ID), MACs: []string{moving.MAC}}}},
 		"the card is a router's":                  {put(router), []agentproto.Card{{Adapter: string(card.ID), Router: true}}},
 		"a router's, and others are on the vnet":  {put(router, stranger), nil},
+		"a router's, and others on its VLAN":      {put(router, twin, onTwin), nil},
+		"a router's, and others on another VLAN":  {put(router, apart, onTwin), []agentproto.Card{{Adapter: string(card.ID), Router: true}}},
 		"a router's, on a subnet of no project":   {put(changed(router, func(a *model.Adapter) { a.Subnet, a.Addresses = topology.Storage, nil })), []agentproto.Card{{Adapter: string(card.ID), Router: true}}},
 		"moving on a subnet of no project: whose": {put(changed(router, func(a *model.Adapter) { a.Subnet, a.Addresses, a.Reserved = topology.Storage, nil, false }), changed(moving, func(a *model.Adapter) { a.Subnet, a.Addresses = topology.Storage, nil })), nil},
 	} {
@@ -75,6 +82,12 @@ func TestA21WhatCardsMaySend(t *testing.T) {
 			t.Errorf("%s: the host is not told", name)
 		}
 	}
+}
+
+func changedNet(n *model.VNet, vlan int64) *model.VNet {
+	n = model.Edit(n)
+	n.VLAN = vlan
+	return n
 }
 
 // No address is for machines of two projects, nor one of a router of the platform, whatever was stored

@@ -2,6 +2,8 @@ package netplan_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -214,6 +216,41 @@ func TestContestOfRouterIDs(t *testing.T) {
 		if err != nil || len(s.Konvey) != 1 || len(s.Konvey[0].VIPs) > 0 || len(s.Konvey[0].Problems) == 0 {
 			t.Errorf("host %s: %+v %v", n.Kaktus, s.Konvey, err)
 		}
+	}
+}
+
+// Services with one router id on two vnets that have the same VLAN both keep it, as it was given before VLANs
+// counted; the region's routers say so.
+func TestRouterIDsOnOneVLAN(t *testing.T) {
+	root := topology.View()
+	p := netplan.New(root)
+	documents(root, p)
+	konvey, _ := model.Find[*model.Konvey](root, topology.Konvey)
+	home, _ := model.Find[*model.Subnet](root, konvey.Subnet)
+	net, _ := model.Find[*model.VNet](root, home.VNet)
+	twin := model.ID(topology.ID(990011))
+	next, refs := change(t, root, func(d model.Draft) error {
+		return errors.Join(
+			d.Put(&model.VNet{Meta: model.Meta{ID: twin, Name: "twin"}, Region: net.Region, VLAN: net.VLAN, Interface: "br-twin", Private: true}),
+			d.Put(&model.Subnet{Meta: model.Meta{ID: topology.ID(990012), Name: "twin"}, VNet: twin, CIDR: "10.78.0.0/24", Gateway: "10.78.0.1", Application: "user"}),
+			d.Put(&model.Konvey{Meta: model.Meta{ID: topology.ID(990013), Name: "twin"}, Project: konvey.Project, Region: net.Region, Subnet: topology.ID(990012), VRID: konvey.VRID}))
+	})
+	p.Update(next, refs)
+	for n := range model.By[*model.Node](next, "owner", topology.Konvey) {
+		s, err := wire.DecodeServices(p.Services(n.Kaktus))
+		if err != nil || len(s.Konvey) != 1 || len(s.Konvey[0].VIPs) == 0 {
+			t.Errorf("host %s: %+v %v", n.Kaktus, s.Konvey, err)
+		}
+	}
+	s, err := wire.DecodeKiwi(p.Kiwi(topology.Region))
+	want := fmt.Sprintf("both have VLAN %d", net.VLAN)
+	if err != nil || !slices.ContainsFunc(s.Problems, func(text string) bool {
+		return strings.Contains(text, want) && strings.Contains(text, string(topology.Konvey))
+	}) {
+		t.Errorf("%v, problems %q", err, s.Problems)
+	}
+	if net.VLAN == 0 {
+		t.Error("the segment has no VLAN")
 	}
 }
 
