@@ -74,7 +74,7 @@ func (c *couple) catchUp() ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.followed(acts, "records"); err != nil {
+	if err := c.followed(acts); err != nil {
 		return nil, err
 	}
 	took := time.Since(began).Seconds()
@@ -103,7 +103,7 @@ func memoryOf(primary, standby *peak, err *error) (out []figure) {
 }
 
 // followed waits until both have everything, and says how far it is.
-func (c *couple) followed(acts *node, what string) error {
+func (c *couple) followed(acts *node) error {
 	said := time.Now()
 	for deadline := time.Now().Add(catchUpMax); ; {
 		st, err := acts.status()
@@ -112,9 +112,10 @@ func (c *couple) followed(acts *node, what string) error {
 		}
 		if err == nil && time.Since(said) > sayEvery {
 			said = time.Now()
+			sent, err := acts.moved("snapshot", "sent")
 			for _, n := range st.Pair.Nodes {
-				if !n.Self {
-					say("%s: %s has %d of %d records", what, n.Address, n.Acked, st.Pair.Published)
+				if !n.Self && err == nil {
+					say("the standby has %d of %d records; %.2f GB of a snapshot were sent", n.Acked, st.Pair.Published, sent/1e9)
 				}
 			}
 		}
@@ -241,7 +242,7 @@ func fromNothing(ctx context.Context, program string) ([]figure, error) {
 	}
 	standby, err := peakOf(other.proc.cmd.Process.Pid)
 	if err == nil {
-		err = c.followed(acts, "snapshot")
+		err = c.followed(acts)
 	}
 	took := time.Since(began).Seconds()
 	close(over)
