@@ -21,9 +21,10 @@ var blows = []blow{
 	{name: "cut the primary off", short: true, moves: true, hit: func(primary, _ *node) func() { primary.unplug(); return primary.plug }},
 	{name: "stop the primary in order", short: true, moves: true, hit: func(primary, _ *node) func() { primary.proc.stop(primary.p.t); return func() { primary.start() } }},
 	{name: "hand over", short: true, moves: true, hit: func(primary, _ *node) func() { primary.handOver(); return func() {} }},
-	{name: "stop the primary for a moment", short: true, moves: true, hold: 12 * time.Second, hit: func(primary, _ *node) func() { primary.pause(); return primary.resume }},
+	{name: "orders of the primary arrive late", short: true, moves: true, hit: func(primary, _ *node) func() { return primary.late() }},
 	{name: "hang the primary's disk", short: true, moves: true, hit: func(primary, _ *node) func() { primary.freeze(); return primary.thaw }},
 
+	{name: "stop the primary for a moment", moves: true, hold: 12 * time.Second, hit: func(primary, _ *node) func() { primary.pause(); return primary.resume }},
 	{name: "stop the primary for a minute", moves: true, hold: time.Minute, hit: func(primary, _ *node) func() { primary.pause(); return primary.resume }},
 	{name: "cut the cable between the two", hold: 15 * time.Second, hit: func(primary, other *node) func() {
 		primary.deafTo(other.address)

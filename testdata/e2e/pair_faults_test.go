@@ -6,10 +6,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,6 +42,41 @@ func (n *node) handOver() {
 // pause stops the process where it stands, resume lets it go on.
 func (n *node) pause()  { _ = n.proc.cmd.Process.Signal(syscall.SIGSTOP) }
 func (n *node) resume() { _ = n.proc.cmd.Process.Signal(syscall.SIGCONT) }
+
+// late has what the node sends to agents be under way, for as long as it takes another one to act, and then
+// arrive, while the node itself stands still. It goes on afterwards.
+func (n *node) late() (undo func()) {
+	p, t := n.p, n.p.t
+	t.Helper()
+	p.deafen("g", n.address)
+	time.Sleep(1500 * time.Millisecond) // orders are given; the other node makes up for the agents, so that the node acts on
+	n.pause()
+	onTheWay := func() (bytes int) {
+		for line := range strings.Lines(p.do(append(in(p.inside(n.name)), "ss", "-Htn", "state", "established", "dst", network+"20")...)) {
+			var got, sent int
+			if _, err := fmt.Sscan(line, &got, &sent); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			bytes += sent
+		}
+		return bytes
+	}
+	sent := onTheWay()
+	if sent == 0 {
+		t.Error("nothing is on its way to agents")
+	}
+	return func() {
+		p.hear("g")
+		eventually(t, "orders arrive", func() error {
+			if left := onTheWay(); left > 0 {
+				return fmt.Errorf("%d of %d bytes are on their way", left, sent)
+			}
+			return nil
+		})
+		t.Logf("%d bytes arrived late", sent)
+		n.resume()
+	}
+}
 
 // unplug takes the node's only cable, plug puts it back.
 func (n *node) unplug() { n.p.do("ip", "link", "set", n.p.cable(n.name), "down") }

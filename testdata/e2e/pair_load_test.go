@@ -38,7 +38,7 @@ type load struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	acked   atomic.Int64
-	worked  atomic.Int64 // of those, what agents had to carry out
+	worked  atomic.Int64 // of those, what agents had to carry out step by step
 
 	mu    sync.Mutex
 	wrong []string // answers that nobody should get

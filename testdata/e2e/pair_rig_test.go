@@ -22,8 +22,9 @@ import (
 	"kowabunga/roles/kahuna"
 )
 
-// network is what the pair and its agents talk over: addresses for benchmarks (RFC 2544).
-const network = "198.18.74."
+// network is what the pair and its agents talk over: addresses for benchmarks (RFC 2544). Pairs of test binaries
+// that run at the same time have others.
+var network = fmt.Sprintf("198.18.%d.", os.Getpid()%256)
 
 // pair is two Kahunas on machines of their own, as far as one machine can pretend that: a network namespace,
 // a disk and a boot for each, one cable to a switch; and agents that know both. Tests stand at the switch.

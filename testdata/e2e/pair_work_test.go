@@ -76,7 +76,9 @@ func disk(pool int) craft {
 // segment makes segments, and gives them another VLAN: every host of the region has a bridge for each.
 func segment(p *pair, name string, step int) (client.Request, string) {
 	vlan := 100 + step
-	return thing("/vnets", name, step, url.Values{"region": {p.region}}, map[string]any{"interface": name, "vlan": vlan}), fmt.Sprint(vlan)
+	r := thing("/vnets", name, step, url.Values{"region": {p.region}}, map[string]any{"interface": name, "vlan": vlan})
+	r.Query.Del("wait") // that is no operation: hosts get another state
+	return r, fmt.Sprint(vlan)
 }
 
 // machine makes machines, and gives them more processors.
@@ -111,7 +113,9 @@ func (l *load) work(c *client.Client, who int, do craft, serial int, step int) (
 	if !l.write(c, who, name, value, r) {
 		return serial + 1, toMake
 	}
-	l.worked.Add(1)
+	if r.Query.Has("wait") {
+		l.worked.Add(1)
+	}
 	if step++; step == crafts {
 		return serial + 1, toMake
 	}

@@ -52,6 +52,21 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// Very many writes without an answer are judged as well: a full disk gives one for each attempt.
+func TestCheckWithManyUnknownWrites(t *testing.T) {
+	ops := []Op{at(1, true, "a", 0, 1), at(2, true, "b", 1200, 1201), at(3, false, "b", 1300, 1301)}
+	for i := range 500 {
+		ops = append(ops, at(4+i, true, fmt.Sprint("never read ", i), 2+i, 0))
+	}
+	ops = append(ops, at(600, true, "read", 5, 0), at(601, false, "read", 1000, 1001))
+	if err := Check(ops, time.Minute); err != nil {
+		t.Errorf("%.300v", err)
+	}
+	if err := Check(append(ops, at(602, false, "a", 1400, 1401)), time.Minute); err == nil {
+		t.Error("a lost write is not found among them")
+	}
+}
+
 // Whatever a register that works answers is right, however many clients ask at once and however many
 // answers get lost; and it is wrong as soon as one acknowledged last write is missing in the end.
 func TestCheckRandomly(t *testing.T) {
