@@ -152,8 +152,20 @@ func TestCallChoosesItsAgent(t *testing.T) {
 	if id := ask(CallOptions{Prefer: hostA}); id != hostA {
 		t.Errorf("the preferred agent is not used: %s", id)
 	}
+	if id, err := r.fleet.Choose([]string{hostA, hostB}, "who", hostB); id != hostB || err != nil {
+		t.Errorf("the preferred agent is not chosen: %s, %v", id, err)
+	}
+	if _, err := r.fleet.Choose([]string{hostA, hostB}, "what", hostB); !fault.Is(err, fault.Unavailable) || errors.Is(err, ErrOffline) {
+		t.Errorf("one is chosen that cannot do it: %v", err)
+	}
 	stopB()
 	r.offline(hostB)
+	if id, err := r.fleet.Choose([]string{hostA, hostB}, "who", hostB); id != hostA || err != nil {
+		t.Errorf("the only agent is not chosen: %s, %v", id, err)
+	}
+	if _, err := r.fleet.Choose([]string{hostB}, "who", hostB); !errors.Is(err, ErrOffline) {
+		t.Errorf("one is chosen that is not connected: %v", err)
+	}
 	if id := ask(CallOptions{Prefer: hostB}); id != hostA {
 		t.Errorf("the only agent is not used: %s", id)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
@@ -262,6 +264,38 @@ func TestRecordingToWhomCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := c.sent(agentproto.MethodMachinePower); len(got) != 1 { // that of the stop
+		t.Errorf("%q", got)
+	}
+}
+
+// A step that no connected agent can do is not begun, however often it is looked at, and begins once one can.
+func TestStepBeginsOnceSomebodyCanDoIt(t *testing.T) {
+	c := twoAgents(t)
+	c.stop()
+	var looks atomic.Int64
+	able := make(chan struct{})
+	c.configure(func(o *operate.Config) {
+		o.GiveUp = time.Minute
+		o.Choose = func(agents []model.ID, _ string, _ model.ID) (model.ID, error) {
+			looks.Add(1)
+			select {
+			case <-able:
+				return agents[1], nil
+			default:
+				return "", fault.New(fault.Unavailable, "none of the connected agents offers it")
+			}
+		}
+	})
+	c.begin()
+	op := c.begun("StopKompute", map[string]string{"komputeId": "web"})
+	before := c.store.View().Index()
+	c.until("it is looked at again and again", func() bool { return looks.Load() > 3 })
+	if o, _ := model.Find[*operation.Operation](c.store.View(), op); o.Steps[0].State != operation.Pending || c.store.View().Index() != before {
+		t.Errorf("%+v, %d commits", o.Steps[0], c.store.View().Index()-before)
+	}
+	close(able)
+	c.succeeds(op)
+	if got := c.sent(agentproto.MethodMachinePower); !slices.Equal(got, []string{"second 0/do/1"}) {
 		t.Errorf("%q", got)
 	}
 }

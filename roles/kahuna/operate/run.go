@@ -171,6 +171,9 @@ func (e *Engine) hindered(ctx context.Context, op *operation.Operation, i int, r
 	}
 	waited := r.waits(err, e.Now(), e.Patience)
 	if transient(err) && (op.Forward || waited < e.GiveUp) {
+		if step.State == operation.Pending {
+			return err // nobody was asked
+		}
 		return e.again(ctx, op, i, step.Do, r, err)
 	}
 	e.Log.Warn("step failed", "operation", op.ID, "step", step.Name, "error", err)
