@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -83,5 +84,44 @@ func TestEachKahunaTellsOfItselfOverTheAPI(t *testing.T) {
 	b.within("the standby acts", patienceOfPairs, b.s.acts)
 	if status, st, _ := b.standing(a.key); status != 200 || st.Role != "primary" || st.Primary != b.url || st.Epoch == first.Epoch {
 		t.Errorf("the one that took over: %d %+v", status, st)
+	}
+}
+
+// A Kahuna that may not act, because only the other one has every write, says so and what it waits for; so does
+// a restored copy.
+func TestPairIsToldWhereNobodyActs(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir()}
+	a := primary(t, dirs[0])
+	b := a.standby(dirs[1])
+	a.within("the standby is in sync", patienceOfPairs, a.inSync)
+	key, second, first := a.key, b.s.cfg.Listen, a.url
+	b.stop()
+	a.made("/region", `{"name":"alone","domain":"alone.example"}`)
+	file := filepath.Join(t.TempDir(), "backup")
+	a.says("written", "backup", file)
+	a.stop()
+	b = start(t, dirs[1], func(c *Config) { c.Listen = second })
+	b.key = key
+	var st nodes.Status
+	b.within("it tells what it waits for", patienceOfPairs, func() bool {
+		status, now, raw := b.standing(key)
+		if status != 200 {
+			t.Fatalf("it answers %d: %s", status, raw)
+		}
+		st = now
+		return len(st.Missing) > 0
+	})
+	if st.Asked != b.url || st.Right || st.Role == "primary" || st.Primary != "" || len(st.Nodes) != 2 || st.Nodes[1].Address != first || st.Nodes[1].Connected {
+		t.Errorf("%+v", st)
+	}
+	if status := b.ask("GET", "/api/v2/regions", "", nil); status != 503 {
+		t.Errorf("it answers a list with %d", status)
+	}
+
+	made := &running{t: t, s: &Server{cfg: Config{Dir: filepath.Join(t.TempDir(), "copy")}}}
+	made.says("Restored", "restore", "--plain-http", "--listen", port(t), "--sealing-key-file", a.s.cfg.sealingKey(), file)
+	c := start(t, made.s.cfg.Dir)
+	if status, st, raw := c.standing(c.key); status != 200 || st.Role != "copy" || st.Right || len(st.TakeOver) != 1 || st.Published == 0 {
+		t.Errorf("a copy answers %d: %s", status, raw)
 	}
 }
