@@ -146,7 +146,8 @@ func adoptCommand() *cobra.Command {
 	cmd := localCommand(&cobra.Command{Use: "adopt [NODE]", Short: "Put a Kahuna that follows in the place of a dead one", Args: cobra.MaximumNArgs(1),
 		Long: `Makes a Kahuna that only follows the other one of the two. Without NODE it lists those that follow: whoever was started with
 --standby-of and is not one of the two. NODE is an address, an id or the beginning of one. The one it replaces has no voice
-any more and only follows if it comes back; it has to be out of the sync set, so that no write is only there.`,
+any more, should it come back; to use it again make it anew with --standby-of. It has to be out of the sync set, so that no
+write is only there.`,
 		Example: "  kowabunga kahuna adopt\n  kowabunga kahuna adopt https://c.example.net:8443\n  kowabunga kahuna adopt --dry-run 5f3a"},
 		func(cmd *cobra.Command, c *Config, form *term.Output, args []string) error {
 			request := adoptRequest{DryRun: dry || len(args) == 0}

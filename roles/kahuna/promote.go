@@ -53,13 +53,26 @@ func (s *Server) prospect(ctx context.Context, st lease.Status) *Promotion {
 		out.Other = s.cfg.StandbyOf
 	}
 	out.Statement = isOff(out.Other)
-	out.MayLose = state.Restored || !st.Record.InSync(state.Log) || st.Record.Base.Index > st.End.Index
+	out.MayLose = !s.complete(st, state)
 	out.Loses = lossText(out)
 	if st.Role != "primary" {
 		out.Silent = st.Silent.Round(100 * time.Millisecond).String()
 	}
 	out.Hindered = append(out.Hindered, s.contradictions(ctx, st)...)
 	return out
+}
+
+// complete tells whether this node surely has every acknowledged write. Where there are witnesses the other
+// one may have had them agree to go on without this one, which did not hear of it.
+func (s *Server) complete(st lease.Status, state lease.Durable) bool {
+	r := st.Record
+	switch {
+	case state.Restored || r == nil || r.Base.Index > st.End.Index:
+		return false
+	case r.Only(state.Log):
+		return true
+	}
+	return r.InSync(state.Log) && len(r.All()) == 0
 }
 
 // contradictions are what this node sees that a node which is off would not do.
@@ -93,7 +106,7 @@ func (s *Server) leases(ctx context.Context, st lease.Status) []string {
 	answers := make(chan string)
 	asked, words := 0, s.words(st)
 	for agent, m := range s.fleet.Live().All() {
-		if !m.Connected || !m.Leased || !m.Hello.Durable {
+		if !m.Connected || !m.Leased || !m.Hello.Durable && !s.cfg.apart {
 			continue
 		}
 		asked++

@@ -201,7 +201,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	s.address = listeners[0].Addr()
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	runs := []func(context.Context) error{s.metadata.Run, tendHeap}
+	runs := []func(context.Context) error{s.metadata.Run, s.expel, tendHeap}
 	failed := make(chan error, len(listeners)+2)
 	leave := func() {}
 	if s.drill {

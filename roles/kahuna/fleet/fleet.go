@@ -161,7 +161,7 @@ func (f *Fleet) admit(adm *link.Admission) {
 	}
 	f.mu.Lock()
 	m := f.member(id)
-	s := &session{fleet: f, member: m, conn: adm.Conn, hello: adm.Hello, since: f.cfg.Now(),
+	s := &session{fleet: f, member: m, conn: adm.Conn, hello: adm.Hello, proved: adm.Credential, since: f.cfg.Now(),
 		leased: f.cfg.Node != "" && slices.Contains(adm.Hello.Features, agentproto.FeatureLease),
 		ledger: f.cfg.Steps != nil && slices.Contains(adm.Hello.Features, agentproto.FeatureLedger)}
 	m.arriving[s] = struct{}{}

@@ -41,6 +41,7 @@ type session struct {
 	member *member
 	conn   *link.Conn
 	hello  agentproto.Hello
+	proved link.Credential
 	since  time.Time
 	expiry *time.Timer
 	leased bool // both ends know that there may be several Kahunas

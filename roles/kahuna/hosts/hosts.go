@@ -1,15 +1,13 @@
 // Package hosts keeps Kahuna and its hosts in step: it computes what each agent must have and pushes
-// it, records what hosts report of themselves, compares their inventory with the store, disconnects
-// agents whose key was revoked, and asks hosts for the state of machines.
+// it, records what hosts report of themselves, compares their inventory with the store, and asks hosts for
+// the state of machines.
 package hosts
 
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -39,9 +37,8 @@ type Keeper struct {
 	log   *slog.Logger
 	now   func() time.Time
 
-	wake   chan struct{}       // there is something for the next pass
-	slots  chan struct{}       // inventories asked for at the same time
-	proofs map[model.ID]string // of agents, as of the last look; Run's own
+	wake  chan struct{} // there is something for the next pass
+	slots chan struct{} // inventories asked for at the same time
 
 	pushing sync.Mutex // held while a state is computed and handed over, so that none overtakes another
 	planned *netplan.Plan
@@ -70,8 +67,7 @@ func New(s Store, now func() time.Time, log *slog.Logger) *Keeper {
 // Attach gives the keeper the fleet it works with.
 func (k *Keeper) Attach(f *fleet.Fleet) { k.fleet = f }
 
-// Run follows the journal until ctx ends: whatever concerns hosts is computed anew and pushed, revoked
-// agents are disconnected. An hourly pass over everything makes up for what was missed.
+// Run follows the journal until ctx ends: whatever concerns hosts is computed anew and pushed. An hourly pass over everything makes up for what was missed.
 func (k *Keeper) Run(ctx context.Context) error {
 	k.mu.Lock()
 	k.ctx = ctx
@@ -82,7 +78,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 	others.Go(func() { k.hourly(ctx) })
 	v := k.store.View()
 	from := v.Index() + 1
-	k.proofs = proofs(v)
 	k.replan(v.Index())
 	for ctx.Err() == nil {
 		for record, err := range k.store.Watch(ctx, from) {
@@ -102,7 +97,6 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		// What was missed is found by comparing.
 		from = k.store.View().Index() + 1
-		k.revoke()
 		k.replan(from - 1)
 	}
 	return nil
@@ -127,8 +121,6 @@ func (k *Keeper) noticed(record store.Record) {
 	k.changed(record)
 	for _, c := range record.Changes {
 		switch c.Kind {
-		case model.KindToken:
-			k.revoke()
 		case model.KindSetting:
 			if c.Op == journal.Delete {
 				k.staffAll() // what was lost is known again
@@ -153,31 +145,6 @@ func (k *Keeper) forget(agent model.ID) {
 		delete(k.pushed, held{agent, name})
 		delete(k.applied, held{agent, name})
 	}
-}
-
-// proofs is what each agent proves itself with and until when, in a form to compare.
-func proofs(v model.View) map[model.ID]string {
-	out := map[model.ID]string{}
-	for t := range model.All[*model.Token](v) {
-		if t.Agent != "" {
-			out[t.Agent] = strings.Join([]string{string(t.ID), t.StoredKey.Reveal(), fmt.Sprint(t.Expire), t.Expiration}, "|")
-		}
-	}
-	return out
-}
-
-// revoke disconnects agents whose key was removed, replaced or given another end, those in the middle of
-// a handshake included. Times are not asked, because clocks go backwards: an agent that was quick enough
-// to connect with its new key connects once more.
-func (k *Keeper) revoke() {
-	now := proofs(k.store.View())
-	for agent, was := range k.proofs {
-		if now[agent] != was {
-			k.log.Info("disconnecting agent: its key was revoked", "agent", agent)
-			k.fleet.Disconnect(string(agent))
-		}
-	}
-	k.proofs = now
 }
 
 // OnConnect is the fleet's callback for a new session.

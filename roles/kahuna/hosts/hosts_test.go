@@ -177,8 +177,16 @@ func TestRevocationWhenTheClockWentBack(t *testing.T) {
 	other := &model.Token{Meta: named(9, "key"), Agent: id(3)}
 	draw := model.NewDraw([32]byte{2}, time.Unix(0, 0))
 	credential.NewProof(draw, credential.NewAgentKey(draw)).Keep(other)
+	r.until("the agent is there", func() bool { return r.fleet.Live().Online(string(id(3))) })
+	r.fleet.Recheck()
+	if !r.fleet.Live().Online(string(id(3))) {
+		t.Error("an agent was disconnected whose key is good")
+	}
 	put(t, r.store, other)
-	r.until("the agent is gone", func() bool { return !r.fleet.Live().Online(string(id(3))) })
+	r.fleet.Recheck()
+	if r.fleet.Live().Online(string(id(3))) {
+		t.Error("the agent is still there")
+	}
 }
 
 // A host's size is recorded and survives an agent that does not know it for a while; an agent that is
