@@ -15,7 +15,8 @@ const Ahead = 1
 
 const name = "ofTheNextRelease"
 
-// Member is what a JSON object has besides the members that this release knows, before its last brace.
+// Member is what a JSON object has besides the members that this release knows, before its last brace, and
+// what stands behind the rest where a message is not JSON.
 const Member = `,"` + name + `":{"is":["more",1]}`
 
 // Feature is what an agent and a Kahuna offer each other besides; empty for nothing.

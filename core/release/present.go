@@ -5,7 +5,8 @@ package release
 // Ahead is how far the versions of this program's protocols are above those that the source names.
 const Ahead = 0
 
-// Member is what a JSON object has besides the members that this release knows, before its last brace.
+// Member is what a JSON object has besides the members that this release knows, before its last brace, and
+// what stands behind the rest where a message is not JSON.
 const Member = ""
 
 // Feature is what an agent and a Kahuna offer each other besides; empty for nothing.

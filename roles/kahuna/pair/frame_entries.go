@@ -2,6 +2,7 @@ package pair
 
 import (
 	"kowabunga/core/lease"
+	"kowabunga/core/release"
 	"kowabunga/store/octets"
 )
 
@@ -23,7 +24,7 @@ func encodeEntries(m lease.Entries) []byte {
 	for _, p := range []lease.Position{m.Prev, m.End, m.Published, m.Had} {
 		head = appendPosition(head, p)
 	}
-	head = octets.Append(head, m.HadLog)
+	head = append(octets.Append(head, m.HadLog), release.Member...)
 	out := octets.Append(append(make([]byte, 0, size), asEntries), head)
 	for _, r := range m.Records {
 		out = octets.Append(out, r.Data)
@@ -65,7 +66,7 @@ func encodeReply(m lease.EntriesReply) []byte {
 	for _, p := range m.Try {
 		head = appendPosition(head, p)
 	}
-	return octets.Append([]byte{asReply}, head)
+	return octets.Append([]byte{asReply}, append(head, release.Member...))
 }
 
 func decodeReply(raw []byte) (m lease.EntriesReply, err error) {
