@@ -120,6 +120,12 @@ func TestStoppedNodeWithAnEarlierDisk(t *testing.T) {
 	a.back(1)
 	a.start()
 	a.refuses(had.Index)
+	if log := a.durable.Log; log == "A-1" {
+		t.Error("on disk the log is what it was")
+	}
+	a.step(Promote{LoseAfter: a.log.End().Index})
+	c.run(time.Second, "A acts", a.replica.Acting)
+	c.run(time.Second, "a write is acknowledged", a.write("z"))
 }
 
 // In a pair the other node has what was lost: it acts, and the one with the earlier disk takes it from there.

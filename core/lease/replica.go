@@ -25,13 +25,14 @@ const (
 // Replica is a node of the pair: it follows, is elected, acts, hands over. Step gives it an event and
 // returns what is to be done, in order. It is not safe for concurrent use.
 type Replica struct {
-	cfg   Config
-	d     Durable
-	voter *Voter
-	now   time.Duration
-	out   []Effect
-	saves []func() // continuations of the Saves under way, oldest first
-	token uint64
+	cfg     Config
+	d       Durable
+	voter   *Voter
+	now     time.Duration
+	out     []Effect
+	stepped bool     // once
+	saves   []func() // continuations of the Saves under way, oldest first
+	token   uint64
 
 	published Position
 	unshown   bool          // published is of the record on disk; nobody was told in this process
@@ -106,7 +107,11 @@ func New(cfg Config, d Durable, now time.Duration) *Replica {
 
 // Step handles an event and returns what is to be done. The slice is good until the next call.
 func (n *Replica) Step(now time.Duration, e Event) []Effect {
-	n.now, n.out = max(now, n.now), n.out[:0]
+	n.now = max(now, n.now)
+	if n.stepped { // else what New wants done comes first
+		n.out = n.out[:0]
+	}
+	n.stepped = true
 	if n.unshown { // a node that nobody writes to would show less until somebody did
 		n.unshown = false
 		n.do(Publish{Position: n.published})

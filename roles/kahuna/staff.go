@@ -35,10 +35,7 @@ func (s *Server) reappoint(ctx context.Context, must bool) error {
 		}
 	}
 	leaves := func(w lease.Witness) bool { return s.staff.leaving[w.Agent] > 0 }
-	want := slices.DeleteFunc(slices.Clone(present), leaves)
-	if len(st.Record.Nodes) > 1 {
-		want = lease.ChooseWitnesses(present, slices.DeleteFunc(s.eligible(), func(c lease.Candidate) bool { return leaves(c.Witness) }))
-	}
+	want := lease.ChooseWitnesses(present, slices.DeleteFunc(s.eligible(), func(c lease.Candidate) bool { return leaves(c.Witness) }))
 	if slices.Equal(want, present) && !must {
 		return nil
 	}

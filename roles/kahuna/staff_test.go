@@ -102,7 +102,7 @@ func TestRemovingAnAgentFirstReplacesItAsWitness(t *testing.T) {
 	}
 }
 
-// Where there is one Kahuna alone nobody is a witness, and agents are removed at once; what is in use stays.
+// The witnesses of one Kahuna alone have no voice, and agents are removed at once; what is in use stays.
 func TestRemovingAnAgentOfAKahunaAlone(t *testing.T) {
 	a := start(t, t.TempDir(), apart)
 	_, _, used, _ := a.host("eu")
