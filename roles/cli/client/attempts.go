@@ -20,8 +20,9 @@ const (
 	// takeover is how long a request waits for a node that acts. A primary that dies is replaced after its
 	// lease of 6 s and the quiet time before an election.
 	takeover = 30 * time.Second
-	// slow is how long the first round waits for each of several nodes: one that stands still keeps its
-	// connections, and says nothing. What could not be sent again waits longer, since leaving ends it.
+	// slow is how long the first round waits for each of several nodes, and the second twice as long: one that
+	// stands still keeps its connections, and says nothing, and so does the other one while it passes requests
+	// on to that. What could not be sent again waits longer, since leaving ends it.
 	slow       = 4 * time.Second
 	slowUnsure = 10 * time.Second
 	// still is how long a node that said nothing is not asked again while another one says that none acts: if
@@ -82,8 +83,8 @@ func (c *Client) try(ctx context.Context, again bool, send func(base string, pat
 			tried[base] = true
 			asked := time.Now()
 			patience := answerTimeout
-			if round == 1 && c.nodes.several() {
-				if patience = c.slow; !again {
+			if round <= 2 && c.nodes.several() {
+				if patience = time.Duration(round) * c.slow; !again {
 					patience = max(patience, slowUnsure)
 				}
 			}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,6 +155,27 @@ func TestStuckNode(t *testing.T) {
 		if err != nil || !strings.HasSuffix(p.asked(), "b") {
 			t.Errorf("%s: asked %q, %v", r.Op, p.asked(), err)
 		}
+	}
+}
+
+// While a node stands still, the other one may say nothing either at first: it has passed the request on to that
+// one. It is asked again soon.
+func TestBothNodesSayNothingAtFirst(t *testing.T) {
+	held := make(chan struct{})
+	var before atomic.Bool
+	p := newPair(t, true, func(p *pair, node string, w http.ResponseWriter, _ *http.Request) {
+		if node == "a" || !before.Swap(true) {
+			<-held
+			return
+		}
+		p.tell(w, "b")
+	})
+	defer close(held)
+	p.api.slow = 200 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout/2)
+	defer cancel()
+	if _, err := p.api.Do(ctx, keyed); err != nil || !strings.HasSuffix(p.asked(), "b") {
+		t.Errorf("asked %q, %v", p.asked(), err)
 	}
 }
 
