@@ -218,15 +218,19 @@ func (t *Transport) keep(ctx context.Context, url string) {
 		}
 		p, peer, err := t.dial(ctx, url, forMessages)
 		if err == nil {
-			pause, told = firstRetry, ""
+			began := time.Now()
 			t.serve(&conn{url: url, peer: peer, pipe: p})
-			continue
+			if time.Since(began) > lastRetry {
+				pause, told = firstRetry, ""
+				continue
+			}
+			// The other one ends each connection right away: that is no reason to make the next at once.
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		if text := fault.From(err).Error(); text != told {
-			told = text
+		if err != nil && fault.From(err).Error() != told {
+			told = fault.From(err).Error()
 			t.cfg.Log.Warn("the other Kahuna is not reached", "url", url, "error", err)
 		}
 		sleep(ctx, pause/2+rand.N(pause))

@@ -112,6 +112,28 @@ func TestConnectionComesBack(t *testing.T) {
 	}
 }
 
+// A node that ends every connection as soon as it is made is asked again after a pause that grows, not without
+// end.
+func TestConnectionThatEndsAtOnceIsNotMadeAtOnce(t *testing.T) {
+	key := link.NewPairKey()
+	a, b := newSeat(t, "a", key), newSeat(t, "b", key)
+	ended := 0
+	b.Keep([]string{a.url})
+	for until := time.Now().Add(3 * firstRetry); time.Now().Before(until); {
+		b.reach(t, "a")
+		ended++
+		c := b.find("a")
+		if c == nil {
+			continue
+		}
+		c.pipe.Close()
+		<-c.done
+	}
+	if ended > 8 {
+		t.Errorf("%d connections in %v", ended, 3*firstRetry)
+	}
+}
+
 func TestAnotherKeyIsNoNode(t *testing.T) {
 	a, b := newSeat(t, "a", link.NewPairKey()), newSeat(t, "b", link.NewPairKey())
 	if _, _, err := b.dial(t.Context(), a.url, forMessages); !fault.Is(err, fault.Unauthenticated) {
