@@ -63,6 +63,7 @@ func Run(ctx context.Context, cfg Config, reload func() (Config, error)) error {
 	done := make(chan struct{})
 	defer close(done)
 	go s.attend(hup, done, reload)
+	threads()
 	return s.Run(ctx, func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			log.Warn("service manager not told", "state", state, "error", err)
