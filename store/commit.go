@@ -74,22 +74,11 @@ func (s *Store) take(j *job) {
 	// Those just answered are runnable and about to queue their next change: let them, so that a batch is
 	// everybody's and not the first one's alone.
 	runtime.Gosched()
-	var alone *job
 	s.batch = append(s.batch[:0], j)
-drain:
-	for len(s.batch) < batchAtMost {
-		select {
-		case j := <-s.queue:
-			if j.act != nil {
-				alone = j
-				break drain
-			}
-			s.batch = append(s.batch, j)
-		default:
-			break drain
-		}
-	}
+	alone := s.gather()
+	about := len(s.batch)
 	s.commit()
+	s.company.seen(about + len(s.queue))
 	if alone != nil {
 		s.perform(alone)
 	}

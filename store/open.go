@@ -59,6 +59,7 @@ type Store struct {
 	broken      bool          // only the file knows what stands
 	full        bool          // the last records could not be written
 	batch       []*job
+	company     company
 }
 
 // Create makes the file of a new store in opts.Dir, which is created when missing. Fault: Conflict
