@@ -43,11 +43,12 @@ type Store struct {
 
 	// What the committer shares with those who publish and halt.
 	mu      sync.Mutex
-	held    []*snapshot // committed and not published, one for each record
-	recent  recent      // of the last records
-	waiters []waiter    // in order of index
-	halts   int         // how often it was halted
-	cutting bool        // what lies beyond keep is being removed
+	memory  sync.RWMutex // held only within mu where something is written
+	held    []*snapshot  // committed and not published, one for each record
+	recent  recent       // of the last records; memory guards it too, for those who must not wait for answers to be given
+	waiters []waiter     // in order of index
+	halts   int          // how often it was halted
+	cutting bool         // what lies beyond keep is being removed
 	keep    uint64
 
 	// The committer's own.

@@ -92,6 +92,8 @@ func (s *Store) unwait(err error) {
 func (s *Store) grown(records []*pending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.memory.Lock()
+	defer s.memory.Unlock()
 	for i, r := range records {
 		s.recent.add(&r.record, r.written)
 		if !s.opts.Held {

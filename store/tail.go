@@ -45,8 +45,8 @@ func (m *recent) add(r *Record, raw []byte) {
 
 // remembered are the bytes of the records from one index to another, as far as they are remembered.
 func (s *Store) remembered(from, end uint64) (out [][]byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.memory.RLock()
+	defer s.memory.RUnlock()
 	file := s.end.Load().state
 	if from <= file.Cut.Index {
 		return nil
@@ -66,9 +66,9 @@ func (s *Store) remembered(from, end uint64) (out [][]byte) {
 // older release removed it. It is answered from memory for the newest records, and otherwise costs reading
 // one.
 func (s *Store) Mark(index uint64) (Hash, Epoch, bool) {
-	s.mu.Lock()
+	s.memory.RLock()
 	file, known := s.end.Load().state, s.recent[index%uint64(len(s.recent))]
-	s.mu.Unlock()
+	s.memory.RUnlock()
 	switch {
 	case index == file.Index:
 		return file.Hash, file.Reign, true
