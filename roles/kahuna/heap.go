@@ -14,7 +14,7 @@ import (
 // once less than calm bytes a second are asked for and more than worth bytes could be.
 const (
 	roomy        = 80 << 20
-	leastGarbage = 40
+	leastGarbage = 25
 	mostGarbage  = 1600
 	heapLook     = 5 * time.Second
 	calm         = 4 << 20

@@ -7,7 +7,7 @@ func TestGarbageFollowsWhatIsAlive(t *testing.T) {
 	for _, c := range []struct {
 		alive uint64
 		want  int
-	}{{0, 1600}, {4 << 20, 1600}, {20 << 20, 300}, {40 << 20, 100}, {64 << 20, 40}, {1 << 30, 40}} {
+	}{{0, 1600}, {4 << 20, 1600}, {20 << 20, 300}, {40 << 20, 100}, {64 << 20, 25}, {1 << 30, 25}} {
 		if got := garbagePercent(c.alive); got != c.want {
 			t.Errorf("%d bytes alive: %d per cent, want %d", c.alive, got, c.want)
 		}
