@@ -28,14 +28,14 @@ func tagged(t fatal, d model.Draft, vlan int64, vnets ...int) {
 func TestOneVLANIsOneSegment(t *testing.T) {
 	const mac = "00:00:5e:00:01:0a"
 	for name, c := range map[string]struct {
-		tag  func(model.Draft)
+		tag  func(*testing.T, model.Draft)
 		same bool
 	}{
-		"one VLAN":    {func(d model.Draft) { tagged(t, d, 201, private, 22) }, true},
-		"two VLANs":   {func(d model.Draft) { tagged(t, d, 201, private); tagged(t, d, 202, 22) }, false},
-		"one of them": {func(d model.Draft) { tagged(t, d, 201, private) }, false},
-		"none":        {func(model.Draft) {}, false},
-		"two regions": {func(d model.Draft) {
+		"one VLAN":    {func(t *testing.T, d model.Draft) { tagged(t, d, 201, private, 22) }, true},
+		"two VLANs":   {func(t *testing.T, d model.Draft) { tagged(t, d, 201, private); tagged(t, d, 202, 22) }, false},
+		"one of them": {func(t *testing.T, d model.Draft) { tagged(t, d, 201, private) }, false},
+		"none":        {func(*testing.T, model.Draft) {}, false},
+		"two regions": {func(t *testing.T, d model.Draft) {
 			tagged(t, d, 201, private, 22)
 			net, _ := model.Find[*model.VNet](d, id(22))
 			net = model.Edit(net)
@@ -43,43 +43,42 @@ func TestOneVLANIsOneSegment(t *testing.T) {
 			put(t, d, net)
 		}, false},
 	} {
-		d := neighbours(t)
-		c.tag(d)
-		put(t, d, on(50, banksApart, mac, true))
-		asked := on(90, shops, mac, true)
-		err := ipam.CheckMAC(d, asked)
-		if c.same {
-			refused(t, err, fault.Conflict, "mac", "outside the project")
-		} else if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		put(t, d, asked) // stored before anybody looked
-		if may := ipam.MaySend(d, asked); may == c.same {
-			t.Errorf("%s: the later one may send: %v", name, may)
-		}
-		put(t, d, &model.Konvey{Meta: meta(70, "lb"), Project: id(bank), Region: id(region), Subnet: id(banksApart), VRID: 1})
-		want := []int64{1, 2}
-		if c.same {
-			want = []int64{2, 3}
-		}
-		if name == "two regions" {
-			want = []int64{1, 2}
-		}
-		if got, err := ipam.VRIDs(d, []model.ID{id(private)}, 2, nil); err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: given %v %v, want %v", name, got, err, want)
-		}
-		err = ipam.CheckMAC(d, on(91, shops, ipam.VRouterMACs(1)[0], true))
-		if (err != nil) != c.same {
-			t.Errorf("%s: the address of the router on the other vnet: %v", name, err)
-		}
-		var along []model.ID
-		net, _ := model.Find[*model.VNet](d, id(private))
-		for _, n := range ipam.Along(d, net) {
-			along = append(along, n.ID)
-		}
-		if got := slices.Equal(along, []model.ID{id(private), id(22)}); got != c.same || along[0] != id(private) {
-			t.Errorf("%s: along with it are %v", name, along)
-		}
+		t.Run(name, func(t *testing.T) {
+			d := neighbours(t)
+			c.tag(t, d)
+			put(t, d, on(50, banksApart, mac, true))
+			asked := on(90, shops, mac, true)
+			err := ipam.CheckMAC(d, asked)
+			if c.same {
+				refused(t, err, fault.Conflict, "mac", "outside the project")
+			} else if err != nil {
+				t.Error(err)
+			}
+			put(t, d, asked) // stored before anybody looked
+			if may := ipam.MaySend(d, asked); may == c.same {
+				t.Errorf("the later one may send: %v", may)
+			}
+			put(t, d, &model.Konvey{Meta: meta(70, "lb"), Project: id(bank), Region: id(region), Subnet: id(banksApart), VRID: 1})
+			want := []int64{1, 2}
+			if c.same {
+				want = []int64{2, 3}
+			}
+			if got, err := ipam.VRIDs(d, []model.ID{id(private)}, 2, nil); err != nil || !slices.Equal(got, want) {
+				t.Errorf("given %v %v, want %v", got, err, want)
+			}
+			err = ipam.CheckMAC(d, on(91, shops, ipam.VRouterMACs(1)[0], true))
+			if (err != nil) != c.same {
+				t.Errorf("the address of the router on the other vnet: %v", err)
+			}
+			var along []model.ID
+			net, _ := model.Find[*model.VNet](d, id(private))
+			for _, n := range ipam.Along(d, net) {
+				along = append(along, n.ID)
+			}
+			if got := slices.Equal(along, []model.ID{id(private), id(22)}); got != c.same || along[0] != id(private) {
+				t.Errorf("along with it are %v", along)
+			}
+		})
 	}
 }
 
@@ -102,28 +101,30 @@ func TestVLANDoesNotMerge(t *testing.T) {
 		"a card with the id of a balancer": {[]model.Object{lb(70, banks, 1), on(51, banksApart, "00:00:5e:00:01:01", true)}, "has there"},
 		"the other way round":              {[]model.Object{on(50, banks, "00:00:5e:00:01:01", true), lb(71, banksApart, 1)}, "here has"},
 	} {
-		d := neighbours(t)
-		put(t, d, c.held...)
-		tagged(t, d, 201, private)
-		old, _ := model.Find[*model.VNet](d, id(22))
-		next := model.Edit(old)
-		next.VLAN = 201
-		err := ipam.CheckVLAN(d, old, next)
-		if c.says == "" {
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
+		t.Run(name, func(t *testing.T) {
+			d := neighbours(t)
+			put(t, d, c.held...)
+			tagged(t, d, 201, private)
+			old, _ := model.Find[*model.VNet](d, id(22))
+			next := model.Edit(old)
+			next.VLAN = 201
+			err := ipam.CheckVLAN(d, old, next)
+			if c.says == "" {
+				if err != nil {
+					t.Error(err)
+				}
+			} else {
+				refused(t, err, fault.Conflict, "vlan", c.says)
 			}
-		} else {
-			refused(t, err, fault.Conflict, "vlan", c.says)
-		}
-		next.VLAN = 202
-		if err := ipam.CheckVLAN(d, old, next); err != nil {
-			t.Errorf("%s, a VLAN of its own: %v", name, err)
-		}
-		tagged(t, d, 201, 22) // as stored before anybody looked: nothing changes, nothing is refused
-		stored, _ := model.Find[*model.VNet](d, id(22))
-		if err := ipam.CheckVLAN(d, stored, model.Edit(stored)); err != nil {
-			t.Errorf("%s, as it is: %v", name, err)
-		}
+			next.VLAN = 202
+			if err := ipam.CheckVLAN(d, old, next); err != nil {
+				t.Errorf("a VLAN of its own: %v", err)
+			}
+			tagged(t, d, 201, 22) // as stored before anybody looked: nothing changes, nothing is refused
+			stored, _ := model.Find[*model.VNet](d, id(22))
+			if err := ipam.CheckVLAN(d, stored, model.Edit(stored)); err != nil {
+				t.Errorf("as it is: %v", err)
+			}
+		})
 	}
 }
