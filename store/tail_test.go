@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,7 +64,7 @@ func TestTailIsWhatTheFileHas(t *testing.T) {
 		later(t, s, "", put(region(5000+i)))
 	}
 	same("after some were taken back")
-	if len(s.remembered(to.Index+1, s.End().Index)) != 3 {
-		t.Error("nothing is remembered: " + fmt.Sprint(to.Index))
+	if n := len(s.remembered(to.Index+1, s.End().Index)); n != 3 {
+		t.Errorf("%d records after %d are remembered, want 3", n, to.Index)
 	}
 }
