@@ -37,48 +37,51 @@ func twoAgents(t *testing.T, flaws ...lease.Flaw) *cloud {
 	return c
 }
 
-func (c *cloud) answers(s *operate.Shown, n uint64, agent, identity string) {
-	s.Answered(string(c.ids[agent]), agentproto.Announced{Epoch: epochOf(n), Identity: identity})
+// sent are the agents that calls of a method went to, and under which request, in order.
+func (c *cloud) sent(method string) []string {
+	names := map[model.ID]string{c.ids["agent"]: "first", c.ids["second"]: "second"}
+	return c.told(method, func(agents []model.ID, request string) string {
+		var all []string
+		for _, id := range agents {
+			all = append(all, names[id])
+		}
+		return strings.Join(all, "+") + " " + request
+	})
 }
 
-// sent are the agents that calls of a method went to, and under which request, in order.
-func (c *cloud) sent(method string) (to []string) {
-	c.world.mu.Lock()
-	defer c.world.mu.Unlock()
-	names := map[model.ID]string{c.ids["agent"]: "first", c.ids["second"]: "second"}
-	for _, call := range c.world.calls {
-		if call.Method == method {
-			var all []string
-			for _, id := range call.Agents {
-				all = append(all, names[id])
-			}
-			_, request, _ := strings.Cut(call.Request, "/")
-			to = append(to, strings.Join(all, "+")+" "+request)
+// unfinished is the one operation that has not ended.
+func (c *cloud) unfinished() *operation.Operation {
+	c.t.Helper()
+	var all []*operation.Operation
+	for o := range model.All[*operation.Operation](c.store.View()) {
+		if !o.State.Final() {
+			all = append(all, o)
 		}
 	}
-	return to
+	if len(all) != 1 {
+		c.t.Fatalf("%d operations have not ended, want one", len(all))
+	}
+	return all[0]
 }
 
-// interruptedStop begins to stop the machine, and ends the Kahuna while the first agent is at it.
-func (c *cloud) interruptedStop() (op model.ID) {
+// interruptedAt asks for something, and ends the Kahuna while an agent is at a call of a method for it.
+func (c *cloud) interruptedAt(method, id string, path map[string]string, body string) model.ID {
 	c.t.Helper()
-	gate := c.hold(agentproto.MethodMachinePower)
-	stopping := c.background("StopKompute", map[string]string{"komputeId": "web"}, "")
+	gate := c.hold(method)
+	asked := c.background(id, path, body)
 	<-gate.reached
 	c.stop()
 	close(gate.open)
-	<-stopping
-	for o := range model.All[*operation.Operation](c.store.View()) {
-		if !o.State.Final() {
-			op = o.ID
-		}
+	if r := <-asked; r.err == nil {
+		c.t.Fatalf("%s was done", id)
 	}
-	return op
+	return c.unfinished().ID
 }
 
-func (c *cloud) note(op model.ID) string {
-	p, _ := c.engine.Progress(op)
-	return p.Note
+// interruptedStop begins to stop the machine, and ends the Kahuna while the first agent is at it.
+func (c *cloud) interruptedStop() model.ID {
+	c.t.Helper()
+	return c.interruptedAt(agentproto.MethodMachinePower, "StopKompute", map[string]string{"komputeId": "web"}, "")
 }
 
 // After a take-over a step is asked for again of the agent that had it, which has the first answer, and of no
@@ -90,7 +93,7 @@ func TestStepIsRepeatedWhereItWasAskedFor(t *testing.T) {
 	shown := c.reign(3)
 	c.answers(shown, 3, "second", "of the other")
 	c.until("the operation waits for the first agent", func() bool {
-		return strings.Contains(c.note(op), "waits for agent "+string(c.ids["agent"])) && strings.Contains(c.note(op), "kowabunga agent fence host-1")
+		return c.waiting(op) && strings.Contains(c.note(op), "kowabunga agent fence host-1")
 	})
 	if got := c.sent(agentproto.MethodMachinePower); !slices.Equal(got, []string{"first 0/do/1"}) {
 		t.Errorf("while the first may be at it: %q", got)
@@ -167,14 +170,9 @@ func TestStepStaysWithTheAgentThatIsCutOff(t *testing.T) {
 	if !fault.Is(err, fault.Unavailable) {
 		t.Fatal(err)
 	}
-	var op *operation.Operation
-	for o := range model.All[*operation.Operation](c.store.View()) {
-		if !o.State.Final() {
-			op = o
-		}
-	}
+	op := c.unfinished().ID
 	c.until("it is given up and undone", func() bool {
-		o, _ := model.Find[*operation.Operation](c.store.View(), op.ID)
+		o, _ := model.Find[*operation.Operation](c.store.View(), op)
 		return o.State == operation.Unwinding
 	})
 	c.until("the undoing is tried", func() bool { return len(c.sent(agentproto.MethodMachineDelete)) > 0 })
@@ -187,7 +185,7 @@ func TestStepStaysWithTheAgentThatIsCutOff(t *testing.T) {
 		}
 	}
 	c.must("", "FenceAgent", map[string]string{"agentId": "agent"}, nil, "")
-	c.until("it is undone", func() bool { o, _ := model.Find[*operation.Operation](c.store.View(), op.ID); return o.State.Final() })
+	c.until("it is undone", func() bool { o, _ := model.Find[*operation.Operation](c.store.View(), op); return o.State.Final() })
 	if n := c.store.View().Len(model.KindInstance); n != 1 {
 		t.Errorf("%d machines are left", n)
 	}
@@ -197,20 +195,8 @@ func TestStepStaysWithTheAgentThatIsCutOff(t *testing.T) {
 // waits for no other.
 func TestUndoingWaitsForTheOneThatWasAsked(t *testing.T) {
 	c := twoAgents(t)
-	gate := c.hold(agentproto.MethodVolumeCreate)
-	making := c.background("CreateProjectRegionVolume", map[string]string{"projectId": "shop", "regionId": "eu"}, `{"name":"data","type":"raw","size":1048576,"pool":"disks"}`)
-	<-gate.reached
-	c.stop()
-	close(gate.open)
-	if r := <-making; r.err == nil {
-		t.Fatal("it was made")
-	}
-	var op model.ID
-	for o := range model.All[*operation.Operation](c.store.View()) {
-		if !o.State.Final() {
-			op = o.ID
-		}
-	}
+	op := c.interruptedAt(agentproto.MethodVolumeCreate, "CreateProjectRegionVolume", map[string]string{"projectId": "shop", "regionId": "eu"},
+		`{"name":"data","type":"raw","size":1048576,"pool":"disks"}`)
 	c.world.away(c.ids["second"])
 	c.configure(func(*operate.Config) {})
 	shown := c.engine.Reign(epochOf(3))
@@ -218,7 +204,7 @@ func TestUndoingWaitsForTheOneThatWasAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.begin()
-	c.until("the operation waits for the one that was asked", func() bool { return strings.Contains(c.note(op), "waits for agent "+string(c.ids["agent"])) })
+	c.until("the operation waits for the one that was asked", func() bool { return c.waiting(op) })
 	if n := c.note(op); strings.Contains(n, string(c.ids["second"])) {
 		t.Errorf("it waits for the other as well: %s", n)
 	}

@@ -37,12 +37,18 @@ func (c *cloud) reign(n uint64, flaws ...lease.Flaw) *operate.Shown {
 	return shown
 }
 
-func (c *cloud) answer(s *operate.Shown, n uint64, identity string, stuck ...string) {
+// answers has an agent with a state directory answer an epoch, and tell of the requests that it cannot end.
+func (c *cloud) answers(s *operate.Shown, n uint64, agent, identity string, stuck ...string) {
 	a := agentproto.Announced{Epoch: epochOf(n), Identity: identity}
 	for _, request := range stuck {
 		a.Stuck = append(a.Stuck, agentproto.StuckCall{Request: request})
 	}
-	s.Answered(string(c.ids["agent"]), a)
+	s.Answered(string(c.ids[agent]), a)
+}
+
+// answer is the same of the first agent.
+func (c *cloud) answer(s *operate.Shown, n uint64, identity string, stuck ...string) {
+	c.answers(s, n, "agent", identity, stuck...)
 }
 
 // begun asks for something and returns its operation without waiting for it.
@@ -59,10 +65,15 @@ func (c *cloud) begun(id string, path map[string]string) model.ID {
 	return a.Operation
 }
 
-// waiting tells whether an operation says that it waits for the agent.
-func (c *cloud) waiting(op model.ID) bool {
+// note is what an operation says of how it stands.
+func (c *cloud) note(op model.ID) string {
 	p, _ := c.engine.Progress(op)
-	return strings.Contains(p.Note, "waits for agent "+string(c.ids["agent"]))
+	return p.Note
+}
+
+// waiting tells whether an operation says that it waits for the first agent.
+func (c *cloud) waiting(op model.ID) bool {
+	return strings.Contains(c.note(op), "waits for agent "+string(c.ids["agent"]))
 }
 
 func (c *cloud) until(what string, ok func() bool) {
@@ -275,12 +286,7 @@ func TestNothingGoesOnBeforeTheAgentsReported(t *testing.T) {
 	}
 	asked := c.calls()
 	shown := c.reign(3)
-	var op model.ID
-	for o := range model.All[*operation.Operation](c.store.View()) {
-		if !o.State.Final() {
-			op = o.ID
-		}
-	}
+	op := c.unfinished().ID
 	c.until("the operation says for whom it waits", func() bool { return c.waiting(op) })
 	if n := c.calls(); n != asked {
 		t.Errorf("%d calls before the agent reported", n-asked)
@@ -323,13 +329,12 @@ func TestTheEndWaitsForTheOtherAgentOfTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.until("the operation waits", func() bool {
-		p, _ := c.engine.Progress(a.Operation)
-		return strings.Contains(p.Note, "waits for agent "+string(c.ids["second"])+" (it may hold volume "+string(c.ids["extra"]))
+		return strings.Contains(c.note(a.Operation), "waits for agent "+string(c.ids["second"])+" (it may hold volume "+string(c.ids["extra"]))
 	})
 	if vm, _ := model.Find[*model.Instance](c.store.View(), c.ids["vm"]); len(vm.Volumes) != 2 {
 		t.Error("the disk is free")
 	}
-	shown.Answered(string(c.ids["second"]), agentproto.Announced{Epoch: epochOf(2), Identity: "of the other"})
+	c.answers(shown, 2, "second", "of the other")
 	c.succeeds(a.Operation)
 	if vm, _ := model.Find[*model.Instance](c.store.View(), c.ids["vm"]); len(vm.Volumes) != 1 {
 		t.Error("the disk is not free")

@@ -9,6 +9,7 @@ import (
 
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
+	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/roles/kahuna/operate"
 )
@@ -29,17 +30,23 @@ func (c *cloud) interrupted(fits func(operate.Call) bool) {
 	}
 }
 
-// asked are the requests of calls of a method.
-func (c *cloud) asked(method string) (requests []string) {
+// told is what is to be told of each call of a method, in order: to whom it went, and under which request of
+// its operation.
+func (c *cloud) told(method string, tell func(agents []model.ID, request string) string) (all []string) {
 	c.world.mu.Lock()
 	defer c.world.mu.Unlock()
 	for _, call := range c.world.calls {
 		if call.Method == method {
 			_, request, _ := strings.Cut(call.Request, "/")
-			requests = append(requests, request)
+			all = append(all, tell(call.Agents, request))
 		}
 	}
-	return requests
+	return all
+}
+
+// asked are the requests of calls of a method.
+func (c *cloud) asked(method string) []string {
+	return c.told(method, func(_ []model.ID, request string) string { return request })
 }
 
 // A step whose agent does not know whether it was done is asked for anew, which finds it done, and every
