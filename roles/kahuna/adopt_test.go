@@ -39,7 +39,7 @@ func TestANewKahunaTakesThePlaceOfALostOne(t *testing.T) {
 	c.refuses(a.url+" acts, not this Kahuna", "adopt", c.url)
 
 	b.stop()
-	a.within("the one that acts goes on alone", patienceOfPairs, func() bool { st := a.status(); return st.Right && len(st.Record.Sync) == 1 })
+	a.within("the one that acts goes on alone", patienceOfPairs, a.alone)
 	a.made("/region", `{"name":"two","domain":"two.example"}`)
 	if out := a.says(c.url, "adopt"); strings.Contains(out, b.url) {
 		t.Errorf("the list of those that follow has one of the two:\n%s", out)

@@ -1,8 +1,6 @@
 package kahuna
 
 import (
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -70,17 +68,7 @@ func TestChangesOfAPairAreInTheAudit(t *testing.T) {
 	if !ok || now.Primary != b.url || len(now.Nodes) != 2 || now.Mode != "sync" {
 		t.Errorf("the store tells %+v", now)
 	}
-	request, err := http.NewRequest("GET", b.url+"/api/v2/events?from=1&follow=false", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("X-API-Key", b.key)
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, _ := io.ReadAll(answer.Body)
-	answer.Body.Close()
+	_, raw := b.send("GET", "/api/v2/events?from=1&follow=false", b.key, "")
 	if !strings.Contains(string(raw), `"kind":"pair"`) || !strings.Contains(string(raw), `"primary":"`+b.url) {
 		t.Errorf("no event of it:\n%s", raw)
 	}

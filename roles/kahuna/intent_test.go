@@ -3,7 +3,6 @@ package kahuna
 import (
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 
 	"kowabunga/core/model"
@@ -31,14 +30,7 @@ func TestIntentA2QueriesLeaveRightsAlone(t *testing.T) {
 			keys[role], team = o.Key, r.made("/team", `{"name":"of-%s","users":[%q]}`, role, o.ID)
 		}
 		post := func(role, query string) int {
-			req, _ := http.NewRequest("POST", r.url+"/api/v1/project"+query, strings.NewReader(`{"name":"own","teams":["`+team+`"],"regions":["`+string(region)+`"]}`))
-			req.Header.Set("X-API-Key", keys[role])
-			answer, err := http.DefaultClient.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = io.Copy(io.Discard, answer.Body)
-			_ = answer.Body.Close()
+			answer, _ := r.send("POST", "/api/v1/project"+query, keys[role], `{"name":"own","teams":["`+team+`"],"regions":["`+string(region)+`"]}`)
 			return answer.StatusCode
 		}
 		for _, query := range []string{"?subnetSize=26", "?/api/v1/project", ""} {

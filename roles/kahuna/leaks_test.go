@@ -2,8 +2,6 @@ package kahuna
 
 import (
 	"bytes"
-	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -44,15 +42,7 @@ func TestA23ScreensNeedATicket(t *testing.T) {
 		t.Fatal(status)
 	}
 	for key, want := range map[string]int{"": 401, "x": 401, eve.Key: 404} {
-		req, _ := http.NewRequest("GET", r.url+path, nil)
-		req.Header.Set("X-API-Key", key)
-		answer, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, answer.Body)
-		_ = answer.Body.Close()
-		if answer.StatusCode != want {
+		if answer, _ := r.send("GET", path, key, ""); answer.StatusCode != want {
 			t.Errorf("with the key %q: %d", key, answer.StatusCode)
 		}
 	}

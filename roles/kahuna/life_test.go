@@ -315,19 +315,9 @@ func TestOneRequestIDEverywhere(t *testing.T) {
 	region, zone, agentID, host := r.host("eu")
 	path := r.topology(region, zone, agentID)
 	const id = "ticket-4711"
-	req, err := http.NewRequest("POST", r.url+path, strings.NewReader(web))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("X-API-Key", r.key)
-	req.Header.Set("X-Request-Id", id)
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
+	answer, raw := r.send("POST", path, r.key, web, "X-Request-Id", id)
 	var k struct{ ID model.ID }
-	if err := json.NewDecoder(answer.Body).Decode(&k); err != nil || answer.StatusCode != 201 || answer.Header.Get("X-Request-Id") != id {
+	if err := json.Unmarshal(raw, &k); err != nil || answer.StatusCode != 201 || answer.Header.Get("X-Request-Id") != id {
 		t.Fatal(answer.Status, answer.Header, err)
 	}
 	var op *operation.Operation

@@ -1,6 +1,7 @@
 package kahuna
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,19 +9,19 @@ import (
 	"time"
 )
 
-// restoredFrom makes a Kahuna of a backup and starts it.
-func (r *running) restoredFrom(file string) *running {
+// restoredFrom makes a Kahuna of a backup, promoted or not, and starts it.
+func (r *running) restoredFrom(file string, promoted bool) *running {
 	r.t.Helper()
 	dir := filepath.Join(r.t.TempDir(), "copy")
-	made := &running{t: r.t, s: &Server{cfg: Config{Dir: dir}}}
-	made.says("Restored", "restore", "--promote", "--plain-http", "--listen", port(r.t), "--sealing-key-file", r.s.cfg.sealingKey(), file)
+	made := commandsOn(r.t, dir)
+	made.says("Restored", "restore", fmt.Sprintf("--promote=%t", promoted), "--plain-http", "--listen", port(r.t), "--sealing-key-file", r.s.cfg.sealingKey(), file)
 	for _, own := range []string{"data/voter.json", "secrets/node-key", "secrets/pair-key"} {
 		if exists(filepath.Join(dir, own)) {
 			r.t.Errorf("a restored directory holds %s of another node", own)
 		}
 	}
-	if !exists(made.s.cfg.lossMark()) {
-		r.t.Error("a promoted copy does not know that records may be lost")
+	if knows := exists(made.s.cfg.lossMark()); knows != promoted {
+		r.t.Errorf("a copy, promoted: %t, knows that records may be lost: %t", promoted, knows)
 	}
 	return start(r.t, dir)
 }
@@ -37,7 +38,7 @@ func TestBackupsOfAPair(t *testing.T) {
 	for _, r := range []*running{a, b} {
 		file := filepath.Join(t.TempDir(), "backup")
 		r.says("written", "backup", file)
-		c := r.restoredFrom(file)
+		c := r.restoredFrom(file, true)
 		if id := c.s.nodeID(); ids[id] {
 			t.Errorf("the copy is node %s, as another one", id)
 		} else {
@@ -61,12 +62,8 @@ func TestBackupsOfAPair(t *testing.T) {
 func TestScheduledBackupsAreOfTheOneThatActs(t *testing.T) {
 	targets := []string{t.TempDir(), t.TempDir()}
 	to := func(i int) func(*Config) { return func(c *Config) { c.Backup.Target = targets[i] } }
-	address := port(t)
-	a := start(t, t.TempDir(), func(c *Config) { c.Listen = address }, to(0))
-	second := port(t)
-	b := start(t, t.TempDir(), func(c *Config) {
-		c.Listen, c.StandbyOf, c.PairKeyFile = second, a.url, filepath.Join(a.s.cfg.secrets(), "pair-key")
-	}, to(1))
+	a := primary(t, t.TempDir(), to(0))
+	b := a.standby(t.TempDir(), to(1))
 	some := func(i int) bool {
 		entries, err := os.ReadDir(targets[i])
 		return err == nil && len(entries) > 0

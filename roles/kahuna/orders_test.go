@@ -17,6 +17,11 @@ import (
 	"kowabunga/roles/kahuna/pair"
 )
 
+// commandsOn is a Kahuna that does not run: a directory for commands, which there need not be yet.
+func commandsOn(t *testing.T, dir string) *running {
+	return &running{t: t, s: &Server{cfg: Config{Dir: dir}}}
+}
+
 // command runs a command of `kowabunga kahuna` on the directory of a Kahuna.
 func (r *running) command(args ...string) (string, error) {
 	r.t.Helper()
@@ -175,7 +180,7 @@ func TestPromoteOnAPersonsWord(t *testing.T) {
 // the standby has to trust.
 func TestPairKeyIsPrinted(t *testing.T) {
 	dir := t.TempDir()
-	r := &running{t: t, s: &Server{cfg: Config{Dir: dir}}}
+	r := commandsOn(t, dir)
 	var c Config
 	s := c.set()
 	if err := s.Load(nil, "", false); err != nil {

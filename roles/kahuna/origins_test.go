@@ -10,20 +10,7 @@ import (
 // fromPage makes a request as a browser does for a page of an origin.
 func (r *running) fromPage(method, path, origin string, more ...string) *http.Response {
 	r.t.Helper()
-	request, err := http.NewRequest(method, r.url+path, nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	request.Header.Set("X-API-Key", r.key)
-	request.Header.Set("Origin", origin)
-	for i := 0; i < len(more); i += 2 {
-		request.Header.Set(more[i], more[i+1])
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	answer.Body.Close()
+	answer, _ := r.send(method, path, r.key, "", append(more, "Origin", origin)...)
 	return answer
 }
 

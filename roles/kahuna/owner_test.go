@@ -56,7 +56,7 @@ func TestCommandsOfRootLeaveTheDirectoryToItsOwner(t *testing.T) {
 	empty := func() *running {
 		dir := t.TempDir()
 		of(t, dir)
-		return &running{t: t, s: &Server{cfg: Config{Dir: dir}}}
+		return commandsOn(t, dir)
 	}
 	r := empty()
 	r.says("Kahuna is ready", "init", "--listen", "127.0.0.1:0")

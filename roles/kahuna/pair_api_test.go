@@ -2,7 +2,6 @@ package kahuna
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -15,22 +14,11 @@ import (
 // standing asks a Kahuna over the API how it stands.
 func (r *running) standing(key string) (status int, st nodes.Status, raw string) {
 	r.t.Helper()
-	request, err := http.NewRequest("GET", r.url+"/api/v2/pair", nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	request.Header.Set("X-API-Key", key)
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode == http.StatusOK {
-		err = json.Unmarshal(body, &st)
-	}
-	if err != nil {
-		r.t.Fatal(err)
+	answer, body := r.send("GET", "/api/v2/pair", key, "")
+	if answer.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(body, &st); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 	return answer.StatusCode, st, string(body)
 }
@@ -118,9 +106,7 @@ func TestPairIsToldWhereNobodyActs(t *testing.T) {
 		t.Errorf("it answers a list with %d", status)
 	}
 
-	made := &running{t: t, s: &Server{cfg: Config{Dir: filepath.Join(t.TempDir(), "copy")}}}
-	made.says("Restored", "restore", "--plain-http", "--listen", port(t), "--sealing-key-file", a.s.cfg.sealingKey(), file)
-	c := start(t, made.s.cfg.Dir)
+	c := a.restoredFrom(file, false)
 	if status, st, raw := c.standing(c.key); status != 200 || st.Role != "copy" || st.Right || len(st.TakeOver) != 1 || st.Published == 0 {
 		t.Errorf("a copy answers %d: %s", status, raw)
 	}

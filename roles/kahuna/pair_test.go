@@ -27,19 +27,19 @@ func port(t *testing.T) string {
 }
 
 // primary starts a Kahuna that can have a standby.
-func primary(t *testing.T, dir string) *running {
+func primary(t *testing.T, dir string, change ...func(*Config)) *running {
 	t.Helper()
 	address := port(t)
-	return start(t, dir, func(c *Config) { c.Listen = address })
+	return start(t, dir, append(change, func(c *Config) { c.Listen = address })...)
 }
 
 // standby starts the standby of a Kahuna.
-func (r *running) standby(dir string) *running {
+func (r *running) standby(dir string, change ...func(*Config)) *running {
 	r.t.Helper()
 	address := port(r.t)
-	return start(r.t, dir, func(c *Config) {
+	return start(r.t, dir, append(change, func(c *Config) {
 		c.Listen, c.StandbyOf, c.PairKeyFile = address, r.url, filepath.Join(r.s.cfg.secrets(), "pair-key")
-	})
+	})...)
 }
 
 // patienceOfPairs bounds waits for what takes leases and snapshots. Nothing waits for its end.
@@ -58,8 +58,14 @@ func (r *running) within(what string, limit time.Duration, is func() bool) {
 }
 
 func (r *running) inSync() bool {
-	st := r.s.pair.driver.Status()
+	st := r.status()
 	return st.Right && len(st.Record.Sync) == 2
+}
+
+// alone tells whether it acts and needs nobody else for a write.
+func (r *running) alone() bool {
+	st := r.status()
+	return st.Right && len(st.Record.Sync) == 1
 }
 
 // handTo hands over to the other one, which acts then. A handoff that does not come about in its time, as on a
@@ -112,14 +118,7 @@ func TestStandbyFollowsAndTakesOver(t *testing.T) {
 	if status := b.ask("GET", "/api/v1/region", "", &seen); status != 200 || len(seen) != 3 {
 		t.Errorf("the standby answers a list with %d: %v", status, seen)
 	}
-	request, _ := http.NewRequest("GET", b.url+"/api/v1/region", nil)
-	request.Header.Set("X-API-Key", b.key)
-	request.Header.Set(nodes.StaleHeader, "yes")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
+	answer, _ := b.send("GET", "/api/v1/region", b.key, "", nodes.StaleHeader, "yes")
 	lag, err := nodes.ParseLag(answer.Header.Get(nodes.LagHeader))
 	if answer.StatusCode != 200 || err != nil || lag.Index == 0 {
 		t.Errorf("a stale read: %s %v %v", answer.Status, lag, err)
@@ -168,8 +167,7 @@ func TestNodesStopAndStart(t *testing.T) {
 // A standby that is too far behind gets a snapshot, at its beginning and later, and can take over from it.
 func TestStandbyBeginsWithSnapshot(t *testing.T) {
 	short := func(c *Config) { c.Journal.Size = 1 }
-	address := port(t)
-	a := start(t, t.TempDir(), short, func(c *Config) { c.Listen = address })
+	a := primary(t, t.TempDir(), short)
 	for i := range 40 {
 		a.made("/region", `{"name":"r%d","domain":"r%[1]d.example"}`, i)
 	}

@@ -88,19 +88,33 @@ func (r *running) client() (*sdk.APIClient, context.Context) {
 	return sdk.NewAPIClient(cfg), r.t.Context()
 }
 
-func (r *running) ask(method, path, body string, into any) int {
+// send makes a request with a key, and with headers given as names and values in turn. The second result is the
+// body of the answer.
+func (r *running) send(method, path, key, body string, header ...string) (*http.Response, []byte) {
 	r.t.Helper()
 	req, err := http.NewRequest(method, r.url+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	req.Header.Set("X-API-Key", r.key)
+	req.Header.Set("X-API-Key", key)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	raw, _ := io.ReadAll(answer.Body)
+	raw, err := io.ReadAll(answer.Body)
+	if err != nil {
+		r.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return answer, raw
+}
+
+func (r *running) ask(method, path, body string, into any) int {
+	r.t.Helper()
+	answer, raw := r.send(method, path, r.key, body)
 	if into != nil {
 		if err := json.Unmarshal(raw, into); err != nil {
 			r.t.Fatalf("%s %s: %s: %v", method, path, raw, err)

@@ -59,8 +59,7 @@ func apart(c *Config) { c.apart = true }
 // An agent that is removed is no witness any more by the time it is gone: others were agreed on before, by
 // the majority of the old and of the new ones, down to the last one.
 func TestRemovingAnAgentFirstReplacesItAsWitness(t *testing.T) {
-	address := port(t)
-	a := start(t, t.TempDir(), apart, func(c *Config) { c.Listen = address })
+	a := primary(t, t.TempDir(), apart)
 	b := a.standby(t.TempDir())
 	a.within("the standby is in sync", patienceOfPairs, a.inSync)
 	b.key = a.key

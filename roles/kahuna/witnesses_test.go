@@ -12,8 +12,7 @@ import (
 // Status names the witnesses, tells of each whether it is connected, and, once most of them are away, that
 // no take-over can happen by itself and for want of whom.
 func TestWitnessesInStatus(t *testing.T) {
-	address := port(t)
-	a := start(t, t.TempDir(), apart, func(c *Config) { c.Listen = address })
+	a := primary(t, t.TempDir(), apart)
 	b := a.standby(t.TempDir())
 	a.within("the standby is in sync", patienceOfPairs, a.inSync)
 	names := []string{"w0", "w1", "w2"}
