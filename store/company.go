@@ -15,41 +15,31 @@ func (c *company) seen(n int) { *c = max(company(n), *c-1-*c/8) }
 
 // gather takes more changes into the batch: what is queued, and what the others bring in a moment. It returns
 // what has to be alone, which ends the batch.
-func (s *Store) gather() (alone *job) {
+func (s *Store) gather() *job {
 	var limit <-chan time.Time
-	take := func(j *job) bool {
+	for len(s.batch) < batchAtMost {
+		var j *job
+		select {
+		case j = <-s.queue:
+		default:
+			if len(s.batch) >= int(s.company) {
+				return nil
+			}
+			if limit == nil {
+				timer := time.NewTimer(linger)
+				defer timer.Stop()
+				limit = timer.C
+			}
+			select {
+			case j = <-s.queue:
+			case <-limit:
+				return nil
+			}
+		}
 		if j.act != nil {
-			alone = j
-			return false
+			return j
 		}
 		s.batch = append(s.batch, j)
-		return true
-	}
-	for len(s.batch) < batchAtMost {
-		select {
-		case j := <-s.queue:
-			if !take(j) {
-				return alone
-			}
-			continue
-		default:
-		}
-		if len(s.batch) >= int(s.company) {
-			return nil
-		}
-		if limit == nil {
-			timer := time.NewTimer(linger)
-			defer timer.Stop()
-			limit = timer.C
-		}
-		select {
-		case j := <-s.queue:
-			if !take(j) {
-				return alone
-			}
-		case <-limit:
-			return nil
-		}
 	}
 	return nil
 }

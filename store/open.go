@@ -43,9 +43,9 @@ type Store struct {
 
 	// What the committer shares with those who publish and halt.
 	mu      sync.Mutex
-	memory  sync.RWMutex // held only within mu where something is written
+	memory  sync.RWMutex // taken within mu to change recent; whoever reads that need not wait for answers being given
 	held    []*snapshot  // committed and not published, one for each record
-	recent  recent       // of the last records; memory guards it too, for those who must not wait for answers to be given
+	recent  recent       // of the last records
 	waiters []waiter     // in order of index
 	halts   int          // how often it was halted
 	cutting bool         // what lies beyond keep is being removed

@@ -114,13 +114,7 @@ func (c *couple) writing(api client, processes ...*process) (writing, error) {
 }
 
 // putScript makes wrk change one team after the other.
-const putScript = `
-local n = 0
-local threads = 0
-function setup(thread)
-  threads = threads + 1
-  thread:set("id", threads)
-end
+const putScript = countScript + `
 function request()
   n = n + 1
   return wrk.format("PUT", "/api/v2/teams/team-" .. (n * 7 + id * 101) % teams, nil, string.format('{"description":"change %d of %d","users":[]}', n, id))

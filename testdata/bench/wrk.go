@@ -90,14 +90,18 @@ func beside(ctx context.Context, program string) ([]figure, error) {
 	}, nil
 }
 
-// postScript makes wrk create one region after the other.
-const postScript = `
+// countScript has each thread of wrk know which it is, and count its requests.
+const countScript = `
 local n = 0
 local threads = 0
 function setup(thread)
   threads = threads + 1
   thread:set("id", threads)
 end
+`
+
+// postScript makes wrk create one region after the other.
+const postScript = countScript + `
 function request()
   n = n + 1
   return wrk.format("POST", nil, nil, string.format('{"name":"w%d-%d","domain":"bench.test"}', id, n))

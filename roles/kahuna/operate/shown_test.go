@@ -275,12 +275,7 @@ func TestNothingIsAllocatedBeforeTheAgentsReported(t *testing.T) {
 // again before all of them reported.
 func TestNothingGoesOnBeforeTheAgentsReported(t *testing.T) {
 	c, _ := heldThings(t)
-	gate := c.hold(agentproto.MethodMachinePower)
-	stopping := c.background("StopKompute", map[string]string{"komputeId": "web"}, "")
-	<-gate.reached
-	c.stop()
-	close(gate.open)
-	<-stopping
+	c.interruptedStop()
 	if err := operate.Lose(t.Context(), c.store, draw(1), "promoted"); err != nil {
 		t.Fatal(err)
 	}
