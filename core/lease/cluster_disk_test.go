@@ -144,7 +144,7 @@ func TestNodeOfAPairWithAnEarlierDisk(t *testing.T) {
 		r := b.replica.Status(c.now).Record
 		return r.InSync(a.durable.Log) && a.log.End() == b.log.End()
 	})
-	if hash, _, _ := a.log.At(had.Index); hash != had.Hash || a.replica.Status(c.now).Lacks.Index != 0 {
+	if hash, _, _ := a.log.At(had.Index); hash != had.Hash || a.replica.Status(c.now).Lacks.Index != 0 || a.durable.Lacks.Index != 0 {
 		t.Error("A has another record in the place of one that was acknowledged")
 	}
 }

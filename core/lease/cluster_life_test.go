@@ -36,6 +36,25 @@ func TestAStandbyJoinsAndHasEverything(t *testing.T) {
 	c.run(time.Second, "B shows it", func() bool { return b.published == a.published })
 }
 
+// A third node only follows: it has no voice, and asks nobody for an election while it hears the primary.
+func TestAThirdNodeOnlyFollows(t *testing.T) {
+	c, a, b := pair(t)
+	third := c.add("C")
+	third.start()
+	c.run(5*time.Second, "C has everything", func() bool { return third.log.End() == a.log.End() })
+	before := c.asked["C"]
+	for range 60 {
+		done := a.write("x")
+		c.pass(500 * time.Millisecond)
+		if !done() {
+			t.Fatal("a write is not acknowledged")
+		}
+	}
+	if asked := c.asked["C"] - before; asked > 0 || third.replica.Status(c.now).Role != "standby" || third.log.End() != b.log.End() {
+		t.Errorf("C asked %d times: %+v", asked, third.replica.Status(c.now))
+	}
+}
+
 func TestThePrimaryDiesAndTheOtherTakesOver(t *testing.T) {
 	c, a, b := pair(t)
 	done := a.write("x")

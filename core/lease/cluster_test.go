@@ -20,6 +20,7 @@ type cluster struct {
 	nodes   map[NodeID]*host
 	voters  map[Witness]*Voter
 	down    map[string]bool // nodes, witnesses, and "from>to"
+	asked   map[NodeID]int  // how often a node asked whether it might be elected
 	notes   []string
 	verbose bool
 }
@@ -90,7 +91,7 @@ func (l *memoryLog) add(e Epoch, content string) {
 }
 
 func newCluster(t *testing.T, witnesses int) *cluster {
-	c := &cluster{t: t, nodes: map[NodeID]*host{}, voters: map[Witness]*Voter{}, down: map[string]bool{}}
+	c := &cluster{t: t, nodes: map[NodeID]*host{}, voters: map[Witness]*Voter{}, down: map[string]bool{}, asked: map[NodeID]int{}}
 	for i := range witnesses {
 		w := witness(i + 1)
 		c.voters[w] = NewVoter(VoterState{}, 0, 6*time.Second, false, 0)
@@ -239,6 +240,9 @@ func (h *host) arm() {
 
 func (c *cluster) deliver(from *host, to Address, m Message) {
 	name := string(to.Node) + to.Witness.Agent
+	if _, asks := m.(Prevote); asks {
+		c.asked[from.id]++
+	}
 	if c.down[name] || c.down[string(from.id)] || c.down[string(from.id)+">"+name] {
 		return
 	}

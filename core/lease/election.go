@@ -77,14 +77,12 @@ func (n *Replica) askAlone() {
 }
 
 func (n *Replica) prevoted(from Address, m PrevoteReply) {
-	c, first := n.cand, len(n.vouched) == 0
+	c := n.cand
 	known := n.seen(m.Promised)
 	if !n.vouches(from, m.Known) || c == nil || c.step != asking || m.Epoch != c.epoch {
 		return
 	}
-	if first && n.alone() && c.enough > n.now+peerGrace {
-		c.enough = n.now + peerGrace
-	}
+	c.enough = min(c.enough, n.now+peerGrace) // the first voter that came back
 	if !m.OK {
 		c.refused[from] = m.Why
 		if from.Node != "" && m.Record.Compare(c.newest(n)) > 0 && !m.Record.InSync(n.d.Log) && (n.reign == nil || n.alone()) {
@@ -148,11 +146,6 @@ func (n *Replica) eligible() bool {
 		return true
 	}
 	r := c.newest(n)
-	for from, reply := range c.replies {
-		if from != n.me() && !n.vouches(from, reply.Known) {
-			return false
-		}
-	}
 	switch _, named := r.Node(n.d.Node); {
 	case !named:
 		n.giveUpAttempt("the newest record does not name this node")
@@ -233,6 +226,9 @@ func (n *Replica) promised(from Address, m PromiseReply) {
 	}
 	if !m.OK {
 		c.refused[from] = m.Why
+		return
+	}
+	if !n.cfg.Flaws.Has(FlawIgnoreNewest) && !n.vouches(from, m.Known) {
 		return
 	}
 	delete(c.refused, from)

@@ -127,7 +127,7 @@ func (n *Replica) renewedUntil() time.Duration {
 // other node or the college answered lately.
 func (n *Replica) Acting() bool { return n.reign != nil && n.reign.serving && n.now < n.rightUntil() }
 
-// renew proves that the disk works, and then renews the leases.
+// renew proves that the disk works, and then renews the leases; a node without another one has none to renew.
 func (n *Replica) renew() {
 	r := n.reign
 	r.renewAt = n.now + r.newest().Timers.Renew
@@ -176,9 +176,9 @@ func (n *Replica) sendRenewals() {
 	}
 }
 
-// sendRenewal sends the last renewal to one more voter.
+// sendRenewal sends the last renewal to one more voter, unless the disk is being asked for the next one.
 func (n *Replica) sendRenewal(to Address) {
-	if r := n.reign; r.renewal > 0 {
+	if r := n.reign; r.renewal > 0 && r.syncing == 0 {
 		n.send(to, r.last)
 	}
 }

@@ -9,7 +9,7 @@ import (
 func (n *Replica) Status(now time.Duration) Status {
 	n.now = max(n.now, now)
 	s := Status{Role: "standby", Epoch: n.voter.Promised.Epoch, Published: n.published, End: n.cfg.Log.End(), Record: n.voter.Record, Sole: n.d.Sole, Missing: slices.Clone(n.missing), Primary: n.primary}
-	if l := n.d.Lacks; l.Index > 0 && !s.Record.InSync(n.d.Log) && !n.holds(l) {
+	if l := n.d.Lacks; l.Index > 0 && !n.holds(l) {
 		s.Lacks = l
 	}
 	if n.reign == nil {

@@ -93,6 +93,9 @@ func (n *Replica) askedAccept(from Address, m Accept) {
 		n.heard(r.Primary, r.Epoch)
 		n.d.Sole = false
 	}
+	if r.InSync(n.d.Log) {
+		n.d.Lacks = Position{} // it has every acknowledged write again
+	}
 	reply.OK = true
 	if changed {
 		n.save(nil)
@@ -130,24 +133,28 @@ func (n *Replica) proves(from Address, c Certificate, r *Record) bool {
 
 // heard notes that a primary has a lease, or is about to have one.
 func (n *Replica) heard(who NodeID, e Epoch) {
-	if who != n.d.Node {
-		n.follows(who, e)
-		n.electAt = n.now + n.timers().Wait + n.jitter(again)
+	if who == n.d.Node {
+		return
 	}
+	n.follows(who, e)
+	if n.cand != nil && n.cand.step == asking && n.reign == nil {
+		n.cand = nil
+	}
+	n.electAt = n.now + n.timers().Wait + n.jitter(again)
 }
 
 // follows notes that a primary is there. Whoever sends records may have a lease no more: one whose disk hangs
-// sends them on, and renews nothing.
+// sends them on, and renews nothing. A node without a voice hears nothing else, and has nobody to ask.
 func (n *Replica) follows(who NodeID, e Epoch) {
 	if who == n.d.Node {
 		return
 	}
 	n.yield(e, "epoch "+e.String()+" has begun")
-	if n.cand != nil && n.cand.step == asking && n.reign == nil {
-		n.cand = nil
-	}
 	n.contact, n.primary, n.missing = n.now, who, nil
 	n.highest = max(n.highest, e.Counter)
+	if _, named := n.voter.Record.Node(n.d.Node); !named {
+		n.electAt = n.now + n.timers().Wait
+	}
 }
 
 // yield ends what this node does in an epoch below e.

@@ -16,8 +16,9 @@ const moreThreads = 4
 // whoever gives this process less of the machine by a cgroup, which the runtime goes by.
 func threads() {
 	n := runtime.GOMAXPROCS(0)
-	if os.Getenv("GOMAXPROCS") != "" || n < runtime.NumCPU() {
-		return
+	if os.Getenv("GOMAXPROCS") == "" && n == runtime.NumCPU() {
+		runtime.GOMAXPROCS(threadsFor(n))
 	}
-	runtime.GOMAXPROCS(min(2*n, n+moreThreads))
 }
+
+func threadsFor(processors int) int { return min(2*processors, processors+moreThreads) }

@@ -22,7 +22,12 @@ func TestThreadsAreSomebodysDecision(t *testing.T) {
 		}
 	}
 	runtime.GOMAXPROCS(runtime.NumCPU())
-	if threads(); runtime.GOMAXPROCS(0) != min(2*runtime.NumCPU(), runtime.NumCPU()+moreThreads) {
+	if threads(); runtime.GOMAXPROCS(0) <= runtime.NumCPU() {
 		t.Errorf("%d threads on %d processors", runtime.GOMAXPROCS(0), runtime.NumCPU())
+	}
+	for processors, want := range map[int]int{1: 2, 2: 4, 4: 8, 8: 12, 64: 68} {
+		if got := threadsFor(processors); got != want {
+			t.Errorf("%d threads on %d processors, want %d", got, processors, want)
+		}
 	}
 }
