@@ -26,8 +26,7 @@ type pending struct {
 	changes []tree.Change
 	after   []seal.Value // of each change; empty for deletions
 	root    *tree.Root   // the state it leads to
-	raw     []byte       // its bytes when another node wrote it
-	written []byte       // its bytes in the file
+	raw     []byte       // its bytes in the file; until it is written, only when another node made it
 }
 
 // commits is the committer: it takes what is queued as a batch until the store is closed.
@@ -273,12 +272,16 @@ func (s *Store) rewind() {
 // failed forgets what could not be written and tells what is known of it.
 func (s *Store) failed(cause error) error {
 	s.rewind()
+	known, broken := s.failure.Load() != nil, s.broken
 	f := &fault.Error{Code: fault.Unavailable, Op: "write to the store", Message: "the change could not be written; nothing was changed; free some disk space or repair the disk", Err: cause}
 	if !s.stands() {
 		s.broken = true
 		f.Message = "it is not known whether the change was written; the store takes no more changes until Kahuna is restarted"
 	}
 	s.failure.Store(f)
+	if known && s.broken == broken {
+		return f // said already; a full disk is tried again and again
+	}
 	s.log.Error("store cannot write", "err", cause, "index", s.state.Index, "readonly", s.broken, "at", s.state.Time.Format(time.RFC3339))
 	return f
 }

@@ -38,6 +38,7 @@
 //	objects     one bucket per kind: id -> seal.Value
 //	journal     index, 8 bytes big endian -> journal.Record
 //	migrations  schema reached, 8 bytes big endian -> name and time, JSON with a sum (octets.Sum)
+//	room        only while it is tried whether a full disk has room again
 //
 // It is created aside and renamed, because a bbolt file is not power-safe while it is initialised. No
 // bbolt transaction outlives a function: an open read transaction would keep the file from growing.

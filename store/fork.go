@@ -76,10 +76,7 @@ func (s *Store) fork(ctx context.Context, after Position, path string) error {
 	case !fault.Is(err, fault.NotFound):
 		return &fault.Error{Code: fault.Conflict, Message: "there is another file of this name; it was left alone", Err: err}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	if err := durable.SyncDir(filepath.Dir(filepath.Dir(path))); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	err := durable.Fill(path, 0o600, func(w io.Writer) error {

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"kowabunga/core/fault"
+	"kowabunga/store/durable"
 	"kowabunga/store/failpoint"
 	"kowabunga/store/journal"
 	"kowabunga/store/seal"
@@ -102,7 +103,7 @@ func installSnapshot(ctx context.Context, r io.Reader, opts Options) (err error)
 	if err := declared(opts.Tables); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+	if err := durable.MkdirAll(opts.Dir, 0o700); err != nil {
 		return err
 	}
 	path := filepath.Join(opts.Dir, fileName)

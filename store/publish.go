@@ -95,7 +95,7 @@ func (s *Store) grown(records []*pending) {
 	s.memory.Lock()
 	defer s.memory.Unlock()
 	for i, r := range records {
-		s.recent.add(&r.record, r.written)
+		s.recent.add(&r.record, r.raw)
 		if !s.opts.Held {
 			continue
 		}

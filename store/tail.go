@@ -43,7 +43,7 @@ func (m *recent) add(r *Record, raw []byte) {
 	}
 }
 
-// remembered are the bytes of the records from one index to another, as far as they are remembered.
+// remembered are the bytes of some records from one index to another, none where the first is not remembered.
 func (s *Store) remembered(from, end uint64) (out [][]byte) {
 	s.memory.RLock()
 	defer s.memory.RUnlock()
@@ -51,7 +51,7 @@ func (s *Store) remembered(from, end uint64) (out [][]byte) {
 	if from <= file.Cut.Index {
 		return nil
 	}
-	for at := from; at <= min(end, file.Index); at++ {
+	for at := from; at <= min(end, file.Index, from+readAtOnce-1); at++ {
 		e := &s.recent[at%uint64(len(s.recent))]
 		if e.at.Index != at || e.raw == nil {
 			break

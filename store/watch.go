@@ -25,7 +25,8 @@ const (
 
 // Journal returns up to max records from index from on, the published ones only; fewer when there are
 // no more, or when they are large. Faults: NotFound with ErrGone when the first one was cut, Conflict
-// when from lies more than one beyond the end: that position belongs to another journal.
+// when from lies more than one beyond the end: that position belongs to another journal. Their values are the
+// store's, and must not be changed.
 func (s *Store) Journal(from uint64, max int) ([]Record, error) {
 	return s.read(from, min(max, readAtOnce), s.published.Load())
 }
@@ -59,11 +60,17 @@ func (s *Store) each(from, end uint64, instead string, f func(raw []byte) (more 
 	if from == end+1 {
 		return nil
 	}
-	for _, raw := range s.remembered(from, end) {
-		if more, err := f(raw); err != nil || !more {
-			return fault.Wrap(err, fault.Unavailable, "read the journal")
+	for from <= end {
+		some := s.remembered(from, end)
+		for _, raw := range some {
+			if more, err := f(raw); err != nil || !more {
+				return fault.Wrap(err, fault.Unavailable, "read the journal")
+			}
+			from++
 		}
-		from++
+		if len(some) == 0 {
+			break
+		}
 	}
 	if from > end {
 		return nil

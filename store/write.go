@@ -39,8 +39,7 @@ func (s *Store) write(at moments, records []*pending, cuts int) (next state, err
 		log.FillPercent = 0.95 // records only ever go to the end
 		objects := tx.Bucket(objectsBucket)
 		for _, r := range records {
-			b := r.raw
-			if b != nil {
+			if r.raw != nil {
 				if err := s.applyRaw(objects, r); err != nil {
 					return err
 				}
@@ -49,14 +48,13 @@ func (s *Store) write(at moments, records []*pending, cuts int) (next state, err
 					return err
 				}
 				r.record.Prev = next.Hash
-				b = r.record.Encode()
+				r.raw = r.record.Encode()
 			}
-			if err := log.Put(number(r.record.Index), b); err != nil {
+			if err := log.Put(number(r.record.Index), r.raw); err != nil {
 				return err
 			}
-			r.written = b
 			next.Hash = r.record.Hash
-			next.Bytes += 8 + int64(len(b))
+			next.Bytes += 8 + int64(len(r.raw))
 		}
 		if err := s.cut(log, &next, cuts); err != nil {
 			return err
@@ -92,18 +90,25 @@ func (s *Store) transact(at moments, f func(*bbolt.Tx) error) error {
 }
 
 // Whether a disk that was full has room again is tried with so much, which is more than a record has but for
-// the largest. What a crash in between leaves is overwritten the next time.
+// the largest. It has a bucket of its own: what a crash in between leaves takes room, and no time of later
+// commits, until the next trial.
 const roomBytes = 1 << 20
 
-var roomKey = []byte("room")
+var roomBucket = []byte("room")
 
 // room returns once so much was written and synced, and given up again.
 func (s *Store) room() error {
-	err := s.transact(ofCommit, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(roomKey, make([]byte, roomBytes)) })
+	err := s.transact(ofCommit, func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists(roomBucket)
+		if err != nil {
+			return err
+		}
+		return b.Put(roomBucket, make([]byte, roomBytes))
+	})
 	if err != nil {
 		return err
 	}
-	return s.transact(ofCommit, func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Delete(roomKey) })
+	return s.transact(ofCommit, func(tx *bbolt.Tx) error { return tx.DeleteBucket(roomBucket) })
 }
 
 // stands tells whether the file provably ends where the last known commit did.

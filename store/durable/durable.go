@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// AsideExt ends the name of a file that is not complete yet. One that a crash left is overwritten by the
+// AsideExt ends the name of a file that is not complete yet. One that a crash left is removed by the
 // next attempt.
 const AsideExt = ".part"
 

@@ -31,7 +31,7 @@ func (d *Driver) do(effect lease.Effect) {
 		}
 		d.ask(e.To.Witness, e.Message)
 	case lease.Fsync:
-		d.log.Add(func() { d.prove(e.Token) })
+		d.log.Add(func() { d.prove(e.Token, true) })
 	case lease.Write:
 		d.log.Add(func() { d.written(e.Token, "records of the other node", j.Append(d.ctx, e.Entries)) })
 	case lease.CutTail:
@@ -90,7 +90,7 @@ func (d *Driver) written(token uint64, what string, err error) {
 
 // prove fsyncs until it works, also when the reign that asked is over: until then nobody is elected here.
 // Records of the other node do not wait behind it.
-func (d *Driver) prove(token uint64) {
+func (d *Driver) prove(token uint64, first bool) {
 	err := d.cfg.Journal.Probe(d.ctx)
 	if err == nil {
 		d.tell(lease.Fsynced{Token: token})
@@ -99,10 +99,12 @@ func (d *Driver) prove(token uint64) {
 	if d.ctx.Err() != nil {
 		return
 	}
-	d.cfg.Log.Error("the disk of the journal does not take writes; the lease is not renewed", "error", err)
+	if first {
+		d.cfg.Log.Error("the disk of the journal does not take writes; the lease is not renewed", "error", err)
+	}
 	d.work.Go(func() {
 		sleep(d.ctx, probeAgain)
-		d.log.Add(func() { d.prove(token) })
+		d.log.Add(func() { d.prove(token, false) })
 	})
 }
 

@@ -103,6 +103,11 @@ func (l *Ledger) Append(ctx context.Context, entries []lease.Entry) error {
 		raw[i] = e.Data
 	}
 	_, err := l.store.Present().Append(ctx, raw)
+	if err == nil {
+		l.mu.Lock()
+		l.parted = nil
+		l.mu.Unlock()
+	}
 	return err
 }
 
@@ -177,21 +182,33 @@ func (l *Ledger) Install(ctx context.Context, path string) error {
 	return failed
 }
 
+// partedAt is the last record before those that the primary lacks, or that were never published, where it is known
+// that the two journals part.
+func (l *Ledger) partedAt(s *store.Store) (at store.Position, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.parted == nil {
+		return at, false
+	}
+	if hash, _, there := s.Mark(l.parted.Index); !there || hash != l.parted.Hash {
+		return at, false
+	}
+	if at = s.Tip(); l.parted.Index < at.Index {
+		at = *l.parted
+	}
+	return at, true
+}
+
 // keep saves what a snapshot of a position may lack: the records after which this journal parts from the
 // snapshot's; all, when it parts nobody knows where; else those that were never published.
 func (l *Ledger) keep(ctx context.Context, snapshot store.Position) error {
 	s := l.store.Present()
 	after, end := s.Tip(), s.End()
-	if hash, _, there := s.Mark(snapshot.Index); end.Index > snapshot.Index || there && hash != snapshot.Hash {
+	hash, _, there := s.Mark(snapshot.Index)
+	if at, known := l.partedAt(s); known {
+		after = at
+	} else if end.Index > snapshot.Index || there && hash != snapshot.Hash {
 		after = s.CutAt()
-	}
-	l.mu.Lock()
-	parted := l.parted
-	l.mu.Unlock()
-	if parted != nil {
-		if hash, _, there := s.Mark(parted.Index); there && hash == parted.Hash {
-			after = *parted
-		}
 	}
 	if after.Index >= end.Index {
 		return nil
