@@ -35,8 +35,8 @@ func (a *addresses) several() bool {
 	return len(a.known) > 1
 }
 
-// next is the first address that was not tried, of those that are silent only when there is no other; empty
-// when all were tried.
+// next is the first address that was not tried, of those in silent only when there is no other; empty when all
+// were tried.
 func (a *addresses) next(tried map[string]bool, silent map[string]time.Time) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -20,13 +20,14 @@ const (
 	// takeover is how long a request waits for a node that acts. A primary that dies is replaced after its
 	// lease of 6 s and the quiet time before an election.
 	takeover = 30 * time.Second
-	// slow is how long the first round waits for each of several nodes, and the second twice as long: one that
-	// stands still keeps its connections, and says nothing, and so does the other one while it passes requests
-	// on to that. What could not be sent again waits longer, since leaving ends it.
+	// slow is how long the first round waits for each of several nodes, and the second twice as long, and so each
+	// later one for a node while another one says that none acts: one that stands still keeps its connections,
+	// and says nothing, and so does the other one while it passes requests on to that. What could not be sent
+	// again waits longer, since leaving ends it.
 	slow       = 4 * time.Second
 	slowUnsure = 10 * time.Second
-	// still is how long a node that said nothing is not asked again while another one says that none acts: if
-	// the first one did, its lease is over by then, and the other one acts or can reach nobody either.
+	// still is how long a node that said nothing is not asked again while another one says that none acts: if the
+	// first one did, its lease is over by then, and as a rule the election after it.
 	still = 12 * time.Second
 )
 
@@ -77,19 +78,19 @@ func (c *Client) try(ctx context.Context, again bool, send func(base string, pat
 		lost, waits, doubt := true, false, false
 		for tried := map[string]bool{}; ; {
 			base := c.nodes.next(tried, silent)
-			if at := silent[base]; base == "" || waits && time.Since(at) < still {
+			if at := silent[base]; base == "" || waits && time.Since(at) < c.still {
 				break
 			}
 			tried[base] = true
 			asked := time.Now()
 			patience := answerTimeout
-			if round <= 2 && c.nodes.several() {
-				if patience = time.Duration(round) * c.slow; !again {
+			if (round <= 2 || waits) && c.nodes.several() {
+				if patience = time.Duration(min(round, 2)) * c.slow; !again {
 					patience = max(patience, slowUnsure)
 				}
 			}
 			became, err := send(base, patience)
-			if became.silent {
+			if delete(silent, base); became.silent {
 				silent[base] = asked
 			}
 			switch {

@@ -49,7 +49,7 @@ type Client struct {
 	http   *http.Client
 
 	// The bounds of trying and of a stream, as below and in events.go.
-	retry, takeover, slow, silence time.Duration
+	retry, takeover, slow, still, silence time.Duration
 }
 
 // New makes a client. It does not connect yet.
@@ -89,7 +89,7 @@ func New(c Credentials) (*Client, error) {
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 	return &Client{nodes: known, key: c.Key, session: c.Session, from: c.From, socket: c.Socket != "",
-		retry: retryFirst, takeover: takeover, slow: slow, silence: silence, http: &http.Client{
+		retry: retryFirst, takeover: takeover, slow: slow, still: still, silence: silence, http: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}}, nil

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -158,49 +156,42 @@ func TestStuckNode(t *testing.T) {
 	}
 }
 
-// While a node stands still, the other one may say nothing either at first: it has passed the request on to that
-// one. It is asked again soon.
-func TestBothNodesSayNothingAtFirst(t *testing.T) {
-	held := make(chan struct{})
-	var before atomic.Bool
-	p := newPair(t, true, func(p *pair, node string, w http.ResponseWriter, _ *http.Request) {
-		if node == "a" || !before.Swap(true) {
-			<-held
-			return
+// While a node stands still, the other one may say nothing either at first, having passed the request on to that
+// one. From then on it says that none acts, and is the one to ask, since it will act; the first one is asked
+// again only once its lease must be over, and never for long.
+func TestOneThatStandsStill(t *testing.T) {
+	silent, none, done := fate{begun: true, silent: true}, fate{waits: true}, fate{answered: true}
+	for what, c := range map[string]struct {
+		still time.Duration
+		a, b  []fate // one after the other, the last again and again
+		want  string // who is asked, and for how many seconds
+	}{
+		"the other one refuses, then acts":       {still, []fate{silent}, []fate{none, none, none, none, done}, "a4 b4 b8 b60 b60 b60"},
+		"the other one says nothing at first":    {still, []fate{silent}, []fate{silent, none, none, done}, "a4 b4 a8 b8 b60 b60"},
+		"its lease is over, and nobody acts yet": {0, []fate{silent}, []fate{none, none, none, none, done}, "a4 b4 b8 a8 b60 a8 b60 a8 b60"},
+		"it was only slow":                       {0, []fate{silent, silent, done}, []fate{none}, "a4 b4 b8 a8 b60 a8"},
+	} {
+		p := newPair(t, true, nil)
+		p.api.still = c.still
+		var asked []string
+		err := p.api.try(t.Context(), true, func(base string, patience time.Duration) (fate, error) {
+			name, answers := "a", &c.a
+			if base == p.b.URL {
+				name, answers = "b", &c.b
+			}
+			asked = append(asked, fmt.Sprintf("%s%.0f", name, patience.Seconds()))
+			became := (*answers)[0]
+			if len(*answers) > 1 {
+				*answers = (*answers)[1:]
+			}
+			if became.answered {
+				return became, nil
+			}
+			return became, fault.New(fault.Unavailable, "nothing comes of it")
+		})
+		if got := strings.Join(asked, " "); err != nil || got != c.want {
+			t.Errorf("%s: asked %s, %v; want %s", what, got, err, c.want)
 		}
-		p.tell(w, "b")
-	})
-	defer close(held)
-	p.api.slow = 200 * time.Millisecond
-	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout/2)
-	defer cancel()
-	if _, err := p.api.Do(ctx, keyed); err != nil || !strings.HasSuffix(p.asked(), "b") {
-		t.Errorf("asked %q, %v", p.asked(), err)
-	}
-}
-
-// While a node stands still and the other one says that none acts, only the other one is asked: it is the one
-// that will act, and the first would keep the request again.
-func TestStuckPrimaryIsReplaced(t *testing.T) {
-	held := make(chan struct{})
-	refused := 0
-	p := newPair(t, true, func(p *pair, node string, w http.ResponseWriter, _ *http.Request) {
-		switch {
-		case node == "a":
-			<-held
-		case refused < 5:
-			refused++
-			p.tell(w, "a") // as far as it knows
-			w.Header().Set(nodes.OutcomeHeader, nodes.None)
-			problem(w, 503, "unavailable", "", "the other one says nothing")
-		default:
-			p.tell(w, "b")
-		}
-	})
-	defer close(held)
-	p.api.slow = 200 * time.Millisecond
-	if _, err := p.api.Do(t.Context(), keyed); err != nil || p.asked() != "abbbbbb" {
-		t.Errorf("asked %q, %v", p.asked(), err)
 	}
 }
 
