@@ -77,6 +77,7 @@ type Transport struct {
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 	work sync.WaitGroup
+	rest func(context.Context, time.Duration) // between two attempts to connect
 
 	mu      sync.Mutex
 	conns   []*conn // newest last
@@ -89,7 +90,7 @@ type Transport struct {
 
 // NewTransport makes a transport without connections.
 func NewTransport(c TransportConfig) *Transport {
-	t := &Transport{cfg: c, door: link.NewDoor(c.Key), heard: map[lease.NodeID]Heard{}, keeping: map[string]context.CancelFunc{},
+	t := &Transport{cfg: c, door: link.NewDoor(c.Key), rest: sleep, heard: map[lease.NodeID]Heard{}, keeping: map[string]context.CancelFunc{},
 		moved: map[string]*traffic{forMessages: {}, forSnapshots: {}}}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	return t
@@ -233,7 +234,7 @@ func (t *Transport) keep(ctx context.Context, url string) {
 			told = fault.From(err).Error()
 			t.cfg.Log.Warn("the other Kahuna is not reached", "url", url, "error", err)
 		}
-		sleep(ctx, pause/2+rand.N(pause))
+		t.rest(ctx, pause/2+rand.N(pause))
 		pause = min(2*pause, lastRetry)
 	}
 }

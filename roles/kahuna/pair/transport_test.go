@@ -112,25 +112,24 @@ func TestConnectionComesBack(t *testing.T) {
 	}
 }
 
-// A node that ends every connection as soon as it is made is asked again after a pause that grows, not without
-// end.
+// A node that ends every connection as soon as it is made is asked again after a pause, which grows.
 func TestConnectionThatEndsAtOnceIsNotMadeAtOnce(t *testing.T) {
 	key := link.NewPairKey()
 	a, b := newSeat(t, "a", key), newSeat(t, "b", key)
-	ended := 0
-	b.Keep([]string{a.url})
-	for until := time.Now().Add(3 * firstRetry); time.Now().Before(until); {
-		b.reach(t, "a")
-		ended++
-		c := b.find("a")
-		if c == nil {
-			continue
+	pauses := make(chan time.Duration)
+	b.rest = func(ctx context.Context, d time.Duration) {
+		select {
+		case pauses <- d:
+		case <-ctx.Done():
 		}
-		c.pipe.Close()
-		<-c.done
 	}
-	if ended > 8 {
-		t.Errorf("%d connections in %v", ended, 3*firstRetry)
+	b.Keep([]string{a.url})
+	for want := firstRetry; want < lastRetry; want *= 2 {
+		b.reach(t, "a")
+		b.find("a").pipe.Close()
+		if got := <-pauses; got < want/2 || got >= want*3/2 {
+			t.Errorf("a pause of %v, want about %v", got, want)
+		}
 	}
 }
 
