@@ -275,13 +275,12 @@ func TestNothingIsAllocatedBeforeTheAgentsReported(t *testing.T) {
 // again before all of them reported.
 func TestNothingGoesOnBeforeTheAgentsReported(t *testing.T) {
 	c, _ := heldThings(t)
-	c.interruptedStop()
+	op := c.interruptedStop()
 	if err := operate.Lose(t.Context(), c.store, draw(1), "promoted"); err != nil {
 		t.Fatal(err)
 	}
 	asked := c.calls()
 	shown := c.reign(3)
-	op := c.unfinished().ID
 	c.until("the operation says for whom it waits", func() bool { return c.waiting(op) })
 	if n := c.calls(); n != asked {
 		t.Errorf("%d calls before the agent reported", n-asked)
