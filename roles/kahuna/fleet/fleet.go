@@ -42,6 +42,8 @@ type Config struct {
 	PushTimeout time.Duration                    // for an agent to apply a state; 0: 2 min
 	PushBackoff func(failures int) time.Duration // nil: full jitter below 1 s doubling to 1 min
 
+	DisconnectTimeout time.Duration // for what is done for an agent to end when its key is revoked; 0: 3 s
+
 	AnnounceTimeout time.Duration                    // for an agent to be admitted and to obey; 0: 1 min
 	AnnounceBackoff func(failures int) time.Duration // nil: full jitter below 250 ms doubling to 8 s
 
@@ -92,6 +94,9 @@ func New(c Config) *Fleet {
 	}
 	if c.PushBackoff == nil {
 		c.PushBackoff = jitter(time.Second, time.Minute)
+	}
+	if c.DisconnectTimeout == 0 {
+		c.DisconnectTimeout = 3 * time.Second
 	}
 	if c.AnnounceTimeout == 0 {
 		c.AnnounceTimeout = time.Minute
@@ -256,13 +261,28 @@ func (f *Fleet) departed(m *member, online bool, reason error) {
 
 // Disconnect ends the agent's session because its key may not be used any more; call it after the
 // credential is changed. When it returns the agent is offline, nothing it sends is acted upon, and no
-// handshake that began with the old credential lets it in. A slow peer delays it at most a few seconds.
+// handshake that began with the old credential lets it in. What is still done for the agent delays it by
+// DisconnectTimeout at most.
 func (f *Fleet) Disconnect(agent string) {
+	s := f.cutOff(agent)
+	if s == nil {
+		return
+	}
+	timer := time.NewTimer(f.cfg.DisconnectTimeout) // a handler of ours that does not end holds the connection's end, not its use
+	defer timer.Stop()
+	select {
+	case <-s.conn.Gone():
+	case <-timer.C:
+	}
+}
+
+// cutOff is Disconnect, but waits for nothing. It returns the session, nil if there was none.
+func (f *Fleet) cutOff(agent string) *session {
 	f.mu.Lock()
 	m, ok := f.members[agent]
 	if !ok {
 		f.mu.Unlock()
-		return
+		return nil
 	}
 	for s := range m.arriving {
 		s.revoked = true
@@ -276,16 +296,11 @@ func (f *Fleet) Disconnect(agent string) {
 	}
 	f.mu.Unlock()
 	if s == nil {
-		return
+		return nil
 	}
 	f.departed(m, online, fault.New(fault.Denied, "the agent's key was revoked"))
 	s.conn.Revoke("the agent's key was revoked")
-	timer := time.NewTimer(3 * time.Second) // a handler of ours that does not end holds the connection's end, not its use
-	defer timer.Stop()
-	select {
-	case <-s.conn.Gone():
-	case <-timer.C:
-	}
+	return s
 }
 
 // Forget disconnects an agent and drops everything known of it, its desired states too. It is for
