@@ -2,6 +2,7 @@ package kahuna
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"kowabunga/core/nodes"
@@ -38,7 +39,8 @@ func (s *Server) fromPage(w http.ResponseWriter, r *http.Request) (done bool) {
 	return true
 }
 
-// ours tells whether an origin is one of the nodes that the last record names.
+// ours tells whether an origin is one of the nodes that the last record names, or where this one is reached: pages of
+// both come from there where a name leads to either (url) and the two reach each other by another (pair-url).
 func (s *Server) ours(origin string) bool {
 	if s.pair == nil {
 		return false
@@ -48,9 +50,33 @@ func (s *Server) ours(origin string) bool {
 		return false
 	}
 	for _, n := range record.Nodes {
-		if strings.EqualFold(strings.TrimSuffix(n.Address, "/"), origin) {
+		if sameOrigin(n.Address, origin) {
 			return true
 		}
 	}
-	return false
+	return sameOrigin(s.cfg.publicURL(), origin)
+}
+
+// sameOrigin tells whether pages of an address have an origin, as a browser names it: in lower case, and without a
+// port that is the scheme's own (RFC 6454 sections 4 and 6.2).
+func sameOrigin(address, origin string) bool {
+	a, err := url.Parse(address)
+	if err != nil || a.Host == "" {
+		return false
+	}
+	b, err := url.Parse(origin)
+	return err == nil && a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
+}
+
+// portOf is the port of an address, its scheme's own where it names none.
+func portOf(u *url.URL) string {
+	switch port := u.Port(); {
+	case port != "":
+		return port
+	case u.Scheme == "https":
+		return "443"
+	case u.Scheme == "http":
+		return "80"
+	}
+	return ""
 }
