@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"kowabunga/core/count"
 )
 
 // notesShown is how many of the newest notes a table shows.
@@ -26,7 +28,7 @@ func (p *Status) Rows() [][]string {
 	}
 	published := fmt.Sprintf("record %d of %d", p.Published, p.End)
 	if p.Behind > 0 {
-		published += fmt.Sprintf(", %s behind the primary", records(p.Behind))
+		published += fmt.Sprintf(", %s behind the primary", count.Of(p.Behind, "record"))
 	}
 	add("published", published)
 	if p.Mode != "" {
@@ -105,17 +107,10 @@ func nodeText(n NodeStatus) string {
 		parts = append(parts, "NOT connected")
 	}
 	if n.Heard {
-		parts = append(parts, fmt.Sprintf("%s behind, heard %.1f s ago", records(n.Lag), n.Silent))
+		parts = append(parts, fmt.Sprintf("%s behind, heard %.1f s ago", count.Of(n.Lag, "record"), n.Silent))
 	}
 	if n.Release != "" {
 		parts = append(parts, "release "+n.Release)
 	}
 	return strings.Join(parts, ", ")
-}
-
-func records(n uint64) string {
-	if n == 1 {
-		return "1 record"
-	}
-	return fmt.Sprintf("%d records", n)
 }

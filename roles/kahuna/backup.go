@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kowabunga/core/count"
 	"kowabunga/core/fault"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/backups"
@@ -148,9 +149,9 @@ func take(cmd *cobra.Command, c *Config, flags backupFlags, form *term.Output) e
 	case result.Full:
 		what = "Full backup " + term.Bytes(result.Bytes)
 	case result.Object != "":
-		what = fmt.Sprintf("Segment %s with %s", term.Bytes(result.Bytes), count(int(result.Records), "record"))
+		what = fmt.Sprintf("Segment %s with %s", term.Bytes(result.Bytes), count.Of(result.Records, "record"))
 	}
-	_, err = fmt.Fprintf(t.Out, "%s in %s: chain %s, %s, %s, leads to record %d of %s.\n", what, result.Target, result.Chain, count(result.Pieces, "piece"), term.Bytes(result.Total), result.Index, result.Time.Format(time.RFC3339))
+	_, err = fmt.Fprintf(t.Out, "%s in %s: chain %s, %s, %s, leads to record %d of %s.\n", what, result.Target, result.Chain, count.Of(result.Pieces, "piece"), term.Bytes(result.Total), result.Index, result.Time.Format(time.RFC3339))
 	if err == nil && len(recipients) == 0 {
 		_, err = fmt.Fprintf(t.Err, "The sealing key is NOT inside: without %s the secrets in it are lost, keep that file elsewhere.\n", c.sealingKey())
 	}
@@ -206,22 +207,14 @@ func (c *Config) placeOr(named string) (backups.Place, error) {
 	return p, p.Check()
 }
 
-// count is a number of things.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // backupState is how backups stand, in a line.
 func backupState(s *backups.Status) string {
 	text := "none yet in " + s.Target
 	if !s.Last.IsZero() {
-		text = fmt.Sprintf("%s in %s, up to record %d, %s, %s", s.Last.Format(time.RFC3339), s.Target, s.Index, count(s.Pieces, "piece"), term.Bytes(s.Bytes))
+		text = fmt.Sprintf("%s in %s, up to record %d, %s, %s", s.Last.Format(time.RFC3339), s.Target, s.Index, count.Of(s.Pieces, "piece"), term.Bytes(s.Bytes))
 	}
 	if s.Failed != "" {
-		text += fmt.Sprintf("; FAILED %s since %s: %s", count(s.Retries, "time"), s.Since.Format(time.RFC3339), s.Failed)
+		text += fmt.Sprintf("; FAILED %s since %s: %s", count.Of(s.Retries, "time"), s.Since.Format(time.RFC3339), s.Failed)
 	}
 	if !s.Next.IsZero() {
 		text += "; next " + s.Next.Format(time.RFC3339)

@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"kowabunga/core/count"
 	"kowabunga/core/fault"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/backups"
@@ -245,11 +246,11 @@ func verifyBackups(cmd *cobra.Command, r *reading, form *term.Output) error {
 		if err := t.JSON(verdicts); err != nil {
 			return err
 		}
-	} else if _, err := fmt.Fprintf(t.Out, "%s: %d restored, %d things wrong.\n", count(len(verdicts), "chain"), whole, wrong); err != nil {
+	} else if _, err := fmt.Fprintf(t.Out, "%s: %d restored, %d things wrong.\n", count.Of(len(verdicts), "chain"), whole, wrong); err != nil {
 		return err
 	}
 	if wrong > 0 {
-		return term.Hint(fault.New(fault.Conflict, "%s wrong in %s; nothing was changed", count(wrong, "thing"), r.target), "kowabunga kahuna backup --full")
+		return term.Hint(fault.New(fault.Conflict, "%s wrong in %s; nothing was changed", count.Of(wrong, "thing"), r.target), "kowabunga kahuna backup --full")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kowabunga/core/catalogue"
+	"kowabunga/core/count"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/roles/kahuna/pair"
@@ -138,7 +139,7 @@ after. Secrets are never shown. FILE is a name that forks list shows, or a path.
 			if form.JSON() {
 				return t.JSON(records)
 			}
-			fmt.Fprintf(t.Out, "%s after record %d, the last one that both have\n", count(len(records), "record"), fork.After.Index)
+			fmt.Fprintf(t.Out, "%s after record %d, the last one that both have\n", count.Of(len(records), "record"), fork.After.Index)
 			for _, r := range records {
 				r.show(t)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kowabunga/core/count"
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
 	"kowabunga/roles/kahuna/pair"
@@ -176,7 +177,7 @@ write is only there.`,
 			default:
 				table := &term.Table{Head: []string{"ADDRESS", "ID", "LAG", "HEARD"}}
 				for _, n := range done.Candidates {
-					table.Add(n.Address, n.ID, count(int(n.Lag), "record"), fmt.Sprintf("%.1f s ago", n.Silent))
+					table.Add(n.Address, n.ID, count.Of(n.Lag, "record"), fmt.Sprintf("%.1f s ago", n.Silent))
 				}
 				return t.Table(table)
 			}

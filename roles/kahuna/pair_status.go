@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"kowabunga/core/count"
 	"kowabunga/core/holding"
 	"kowabunga/core/lease"
 	"kowabunga/core/model"
@@ -175,7 +176,7 @@ func (s *Server) describe(r *lease.Record) string {
 	for _, n := range r.Nodes {
 		names = append(names, n.Address)
 	}
-	text := fmt.Sprintf("nodes %s; %s in the sync set; mode %s", strings.Join(names, ", "), count(len(r.Sync), "journal"), r.Mode)
+	text := fmt.Sprintf("nodes %s; %s in the sync set; mode %s", strings.Join(names, ", "), count.Of(len(r.Sync), "journal"), r.Mode)
 	if sets := len(r.Witnesses); sets > 0 {
 		text += fmt.Sprintf("; witnesses: %d", len(r.Witnesses[sets-1]))
 	}

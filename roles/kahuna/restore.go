@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kowabunga/core/count"
 	"kowabunga/core/fault"
 	"kowabunga/roles/config"
 	"kowabunga/roles/kahuna/backups"
@@ -272,7 +273,7 @@ func showRestored(t *term.Terminal, form *term.Output, out *restored) error {
 	}
 	state := fmt.Sprintf("journal index %d of %s", out.Index, out.Time.Format(time.RFC3339))
 	if out.Chain != "" {
-		state += fmt.Sprintf(", from %s (%s) of chain %s", count(out.Pieces, "piece"), term.Bytes(out.Bytes), out.Chain)
+		state += fmt.Sprintf(", from %s (%s) of chain %s", count.Of(out.Pieces, "piece"), term.Bytes(out.Bytes), out.Chain)
 	}
 	if out.DryRun {
 		_, err := fmt.Fprintf(t.Out, "It restores: %s, the journal from index %d on. Nothing was kept.\n", state, out.Oldest)
