@@ -27,6 +27,12 @@ type Status struct {
 	Notes      []Note          `json:"notes"`     // what happened lately, the newest last
 }
 
+// NewStatus is the status of a Kahuna at an address of which nothing but its role is known: every list is there,
+// and empty.
+func NewStatus(asked, role string) *Status {
+	return &Status{Asked: asked, Role: role, Nodes: []NodeStatus{}, Witnesses: []WitnessStatus{}, Releases: []string{}, TakeOver: []string{}, Missing: []string{}, Pending: []string{}, Notes: []Note{}}
+}
+
 // NodeStatus is a Kahuna in a Status.
 type NodeStatus struct {
 	ID        string  `json:"id"`

@@ -140,7 +140,8 @@ func (s *Server) adopt(ctx context.Context, ask adoptRequest) (*Adopted, error) 
 		out.Replaces = other.Address
 	}
 	var chosen []lease.Node
-	for _, n := range s.nodeStatus(st, st.Right) {
+	all, _ := s.nodeStatus(st, st.Right)
+	for _, n := range all {
 		if n.Self || n.Named {
 			continue
 		}

@@ -28,7 +28,7 @@ func TestReleasesOfAPair(t *testing.T) {
 		{pair.Heard{Release: "1.5.2", Version: pair.Version}, "1.5.0", ""},
 		{pair.Heard{Release: "1.6.0", Version: pair.Version + 1}, "1.5.0", ""},
 		{pair.Heard{Release: "1.7.0", Version: pair.Version + 1}, "1.5.0", "https://b runs 1.7.0, this Kahuna 1.5.0: nobody tried"},
-		{pair.Heard{Release: "1.7.0", Version: pair.Version + 2, Strange: true}, "1.5.0", "they refuse each other; bring them to releases at most one apart"},
+		{pair.Heard{Release: "1.7.0", Version: pair.Version + 2}, "1.5.0", "they refuse each other; bring them to releases at most one apart"},
 		{pair.Heard{Release: "devel", Version: pair.Version}, "1.5.0", ""},
 	} {
 		if text := farText("https://b", c.theirs, c.mine); (text == "") != (c.say == "") || !strings.Contains(text, c.say) {

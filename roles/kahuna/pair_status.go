@@ -17,9 +17,10 @@ import (
 
 // copied is what a restored copy that was not promoted is.
 func (s *Server) copied() *nodes.Status {
-	index := s.store.View().Index()
-	return &nodes.Status{Asked: s.cfg.pairURL(), Role: "copy", Epoch: s.epoch().String(), Published: index, End: index, Nodes: []nodes.NodeStatus{}, Witnesses: []nodes.WitnessStatus{},
-		Releases: []string{}, TakeOver: []string{"this is a restored copy that was not promoted: it commands nobody"}, Missing: []string{}, Pending: []string{}, Notes: []nodes.Note{}}
+	out, index := nodes.NewStatus(s.cfg.pairURL(), "copy"), s.store.View().Index()
+	out.Epoch, out.Published, out.End = s.epoch().String(), index, index
+	out.TakeOver = append(out.TakeOver, "this is a restored copy that was not promoted: it commands nobody")
+	return out
 }
 
 // pairStatus is how this Kahuna stands as a node of a pair, and what it knows of the others.
@@ -28,8 +29,11 @@ func (s *Server) pairStatus() *nodes.Status {
 		return s.copied()
 	}
 	st, right := s.pair.driver.Status(), s.pair.driver.Right()
-	out := &nodes.Status{Asked: s.pair.self.Address, Role: st.Role, Phase: st.Phase, Epoch: st.Epoch.String(), Primary: s.addressOf(st, st.Primary), Published: st.Published.Index, End: st.End.Index, Behind: st.Behind,
-		Right: right, Alone: right && st.Sole, Nodes: []nodes.NodeStatus{}, Witnesses: s.witnessStatus(st.Record), Missing: []string{}, Pending: []string{}, TakeOver: []string{}, Lost: holding.Lost(s.store.View()), Notes: s.notes.list()}
+	out := nodes.NewStatus(s.pair.self.Address, st.Role)
+	out.Phase, out.Epoch, out.Primary = st.Phase, st.Epoch.String(), s.addressOf(st, st.Primary)
+	out.Published, out.End, out.Behind = st.Published.Index, st.End.Index, st.Behind
+	out.Right, out.Alone, out.Lost = right, right && st.Sole, holding.Lost(s.store.View())
+	out.Witnesses, out.Notes = s.witnessStatus(st.Record), append(out.Notes, s.notes.list()...)
 	if right && !st.Sole {
 		out.RightUntil = time.Now().Add(st.RightFor).UTC().Truncate(time.Millisecond)
 	}
@@ -39,8 +43,7 @@ func (s *Server) pairStatus() *nodes.Status {
 	if st.Record != nil {
 		out.Mode = string(st.Record.Mode)
 	}
-	out.Nodes = s.nodeStatus(st, right)
-	out.Releases = s.farApart(out.Nodes)
+	out.Nodes, out.Releases = s.nodeStatus(st, right)
 	words := s.words(st)
 	if st.Lacks.Index > 0 {
 		out.Missing = append(out.Missing, lacksText(st))
@@ -63,14 +66,19 @@ func lacksText(st lease.Status) string {
 	return fmt.Sprintf("records that this Kahuna had on its disk, up to record %d, as others know: its journal ends at record %d, so the disk is that of an earlier time, or lost writes. Give it the right disk back; or start the other Kahuna, if that has them; or give them up for good, if nobody has them: kowabunga kahuna promote --lose-after %d", st.Lacks.Index, st.End.Index, st.End.Index)
 }
 
-// nodeStatus lists the two nodes and those that only follow: this one first.
-func (s *Server) nodeStatus(st lease.Status, right bool) []nodes.NodeStatus {
-	self := s.pair.driver.State()
-	me := nodes.NodeStatus{ID: string(self.Node), Address: s.pair.self.Address, Self: true, Release: config.Program().Version, Acts: right, InSync: st.Record.InSync(self.Log), Connected: true, Acked: st.End.Index}
+// nodeStatus lists the two nodes and those that only follow: this one first. far tells, in words, of those whose
+// release is more than one from this one's.
+func (s *Server) nodeStatus(st lease.Status, right bool) (all []nodes.NodeStatus, far []string) {
+	self, mine := s.pair.driver.State(), config.Program().Version
+	me := nodes.NodeStatus{ID: string(self.Node), Address: s.pair.self.Address, Self: true, Release: mine, Acts: right, InSync: st.Record.InSync(self.Log), Connected: true, Acked: st.End.Index}
 	_, me.Named = st.Record.Node(self.Node)
-	out := []nodes.NodeStatus{me}
+	all, far = []nodes.NodeStatus{me}, []string{}
 	for _, n := range s.known(st) {
-		one := nodes.NodeStatus{ID: string(n.ID), Address: n.Address, Release: s.releaseOf(n.ID), Acts: !right && st.Primary == n.ID, Connected: s.pair.transport.Reaches(n.ID)}
+		said, ever := s.pair.transport.Heard(n.ID)
+		if text := farText(n.Address, said, mine); ever && text != "" {
+			far = append(far, text)
+		}
+		one := nodes.NodeStatus{ID: string(n.ID), Address: n.Address, Release: said.Release, Acts: !right && st.Primary == n.ID, Connected: s.pair.transport.Reaches(n.ID)}
 		_, one.Named = st.Record.Node(n.ID)
 		for _, p := range st.Peers {
 			if p.Node == n.ID {
@@ -81,9 +89,9 @@ func (s *Server) nodeStatus(st lease.Status, right bool) []nodes.NodeStatus {
 		if st.Role != "primary" && one.Named { // logs have no names here: whatever is in sync and is not this one's is the other's
 			one.InSync = slices.ContainsFunc(st.Record.Sync, func(l lease.LogID) bool { return l != self.Log })
 		}
-		out = append(out, one)
+		all = append(all, one)
 	}
-	return out
+	return all, far
 }
 
 // known are the other nodes that this one knows of: of the record, that follow, that are connected.

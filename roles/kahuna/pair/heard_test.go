@@ -28,7 +28,7 @@ func TestNodesOfOtherReleases(t *testing.T) {
 		if err != nil || taken != (answer.Refused == "") || !taken && !strings.Contains(answer.Refused, "bring them to releases at most one apart") {
 			t.Errorf("version %d to one of %d: %q, %v", version, Version, answer.Refused, err)
 		}
-		if h, ok := a.Heard("b"); !ok || h.Release != "9.9.9" || h.Version != version || h.Strange == taken {
+		if h, ok := a.Heard("b"); !ok || h.Release != "9.9.9" || h.Version != version || h.Strange() == taken {
 			t.Errorf("of one of version %d is known: %+v", version, h)
 		}
 		p.Close()
@@ -55,7 +55,7 @@ func TestANodeThatRefusesIsKnown(t *testing.T) {
 	if _, _, err := a.dial(t.Context(), server.URL, forMessages); err == nil || !strings.Contains(err.Error(), "too old") {
 		t.Errorf("the refusal does not arrive: %v", err)
 	}
-	if h, ok := a.Heard("b"); !ok || h.Release != "9.9.9" || !h.Strange {
+	if h, ok := a.Heard("b"); !ok || h.Release != "9.9.9" || !h.Strange() {
 		t.Errorf("of the one that refused is known: %+v", h)
 	}
 	if _, ok := a.Heard("c"); ok {

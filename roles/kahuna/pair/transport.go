@@ -308,7 +308,7 @@ func (t *Transport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	self := t.cfg.Self()
 	mine := greeting{Node: self, Release: t.cfg.Release, Version: Version, For: peer.For, Boot: BootID()}
-	if strange(peer.Version) {
+	if peer.heard().Strange() {
 		mine.Refused = fmt.Sprintf("it speaks version %d of the pair's protocol, this one %d; bring them to releases at most one apart", peer.Version, Version)
 	}
 	if peer.Node.ID == self.ID {
