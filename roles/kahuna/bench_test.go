@@ -38,11 +38,11 @@ func newBenchServer(b *testing.B) *benchServer {
 	if err != nil {
 		b.Fatal(err)
 	}
-	leave, err := s.drive(b.Context(), make(chan error, 1))
-	if err != nil {
+	failed := make(chan error, 1)
+	b.Cleanup(s.drive(b.Context(), failed))
+	if err := s.begin(b.Context(), func() {}, failed); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(leave)
 	key, err := readSecret(c.masterKey())
 	if err != nil {
 		b.Fatal(err)

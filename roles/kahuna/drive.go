@@ -8,10 +8,8 @@ import (
 	"kowabunga/core/lease"
 )
 
-// drive lets this Kahuna be a node. One that nobody else has a voice beside begins to act before drive returns.
-// One that decides alone but hears others first does so once those can reach it (outset); any other follows, and
-// acts when it is elected. What ends it later goes to failed. leave ends it in order.
-func (s *Server) drive(ctx context.Context, failed chan<- error) (leave func(), err error) {
+// drive lets this Kahuna be a node. What ends it later goes to failed. leave ends it in order.
+func (s *Server) drive(ctx context.Context, failed chan<- error) (leave func()) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(s.turn.work.Run)
@@ -20,31 +18,41 @@ func (s *Server) drive(ctx context.Context, failed chan<- error) (leave func(), 
 			failed <- err
 		}
 	})
-	leave = func() {
+	return func() {
 		s.leaving.Store(true)
 		stop()
 		s.turn.work.Close()
 		running.Wait()
 		s.pair.transport.Close()
 	}
-	if r := s.pair.driver.State().Voter.Record; r != nil && (len(r.Nodes) > 1 || len(r.Witnesses) > 0) {
-		return leave, nil
-	}
-	if err := s.outset(ctx); err != nil {
-		leave()
-		return nil, err
-	}
-	return leave, nil
 }
 
-// outset waits until a node that decides alone acts, or knows why it must not.
-func (s *Server) outset(ctx context.Context) error {
-	if s.drill {
+// begin has a Kahuna serve that drive lets be a node, and one that decides alone act. Where nobody else has a voice it
+// acts before anybody is answered; else it hears others first, which reach it once it serves. One that follows,
+// or that a person has to promote, serves at once. An error is why it cannot go on; the end of ctx is none.
+func (s *Server) begin(ctx context.Context, serve func(), failed <-chan error) error {
+	switch state := s.pair.driver.State(); {
+	case !state.Sole || state.Restored:
+		serve()
 		return nil
+	case heard(state.Voter.Record):
+		serve()
+		return s.outset(ctx, failed)
 	}
-	if state := s.pair.driver.State(); !state.Sole || state.Restored {
-		return nil
+	if err := s.outset(ctx, failed); err != nil || ctx.Err() != nil {
+		return err
 	}
+	serve()
+	return nil
+}
+
+// heard tells whether a record gives a voice to anybody besides its one node.
+func heard(r *lease.Record) bool {
+	return r != nil && (len(r.Nodes) > 1 || len(r.Witnesses) > 0)
+}
+
+// outset waits until a node that decides alone acts, knows why it must not, or ctx ends.
+func (s *Server) outset(ctx context.Context, failed <-chan error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	hindered := make(chan struct{})
@@ -58,10 +66,11 @@ func (s *Server) outset(ctx context.Context) error {
 	select {
 	case <-s.turn.risen:
 	case <-hindered:
+	case <-ctx.Done():
 	case err := <-s.turn.failed:
 		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	case err := <-failed:
+		return err
 	}
 	return nil
 }

@@ -202,19 +202,14 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	work, stop := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	runs := []func(context.Context) error{s.metadata.Run, s.expel, tendHeap}
-	failed := make(chan error, len(listeners)+2)
+	failed := make(chan error, len(listeners)+1)
 	leave := func() {}
 	if s.drill {
 		s.log.Warn("this is a restored copy: it shows everything, changes nothing and commands no agent; once the original is off for good, restore the backup again with --promote")
 		runs = []func(context.Context) error{tendHeap}
 		s.metadata.Close()
-	} else if leave, err = s.drive(ctx, failed); err != nil {
-		for _, l := range listeners {
-			_ = l.Close()
-		}
-		stop()
-		s.tls.close()
-		return errors.Join(err, s.close(ctx), s.store.Close())
+	} else {
+		leave = s.drive(ctx, failed)
 	}
 	for _, run := range runs {
 		background.Add(1)
@@ -223,21 +218,27 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 			_ = run(work)
 		}()
 	}
-	for _, l := range listeners {
-		go func() {
-			failed <- fault.Wrap(l.server.Serve(l.Listener), fault.Unavailable, "serve "+l.Addr().String())
-		}()
+	serve := func() {
+		for _, l := range listeners {
+			go func() {
+				failed <- fault.Wrap(l.server.Serve(l.Listener), fault.Unavailable, "serve "+l.Addr().String())
+			}()
+		}
+		s.certify(work)
 	}
-	s.certify(work)
-	if e := s.outset(ctx); e != nil {
-		failed <- e
+	if s.drill {
+		serve()
+	} else {
+		err = s.begin(ctx, serve, failed)
 	}
-	s.ready.Store(true)
-	s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", s.address.String(), "dir", s.cfg.Dir, "epoch", s.epoch().String())
-	notify("READY=1")
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
+	if err == nil && ctx.Err() == nil {
+		s.ready.Store(true)
+		s.log.Info("kahuna serves", "url", s.cfg.publicURL(), "listen", s.address.String(), "dir", s.cfg.Dir, "epoch", s.epoch().String())
+		notify("READY=1")
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
 	}
 	notify("STOPPING=1")
 	if err != nil {
@@ -258,6 +259,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 				s.log.Warn("requests that did not end are cut off", "listener", l.Addr().String(), "error", e)
 				_ = l.server.Close()
 			}
+			_ = l.Close() // of one that never served
 		})
 	}
 	closing.Wait()
