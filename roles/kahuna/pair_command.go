@@ -190,7 +190,8 @@ write is only there.`,
 func witnessesCommand() *cobra.Command {
 	return localCommand(&cobra.Command{Use: "witnesses", Short: "Show which agents help to decide which Kahuna acts, and why", Args: cobra.NoArgs,
 		Long: `Shows all agents, whether each is a witness, and why not. Kahuna chooses up to nine by itself: agents that keep their state on
-a durable disk, on hosts without a Kahuna, one on a host, spread over zones. A majority of them is needed for a take-over.`,
+a durable disk, on hosts without a Kahuna, one on a host, spread over zones. With two Kahunas a majority of them is needed for a
+take-over. With one they remember which records its disk had, so that it does not act on a disk of an earlier time.`,
 		Example: "  kowabunga kahuna witnesses\n  kowabunga kahuna witnesses -o json"},
 		func(cmd *cobra.Command, c *Config, form *term.Output, _ []string) error {
 			var all []Candidate
