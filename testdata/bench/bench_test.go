@@ -20,6 +20,35 @@ Anonymous:         15160 kB
 	}
 }
 
+func TestReadMetric(t *testing.T) {
+	const text = `# HELP bytes_total Bytes.
+bytes_total{way="received",what="messages"} 1e+06
+bytes_total{way="sent",what="messages"} 20
+bytes_total{way="sent",what="snapshot"} 300
+bytes_total_more{way="sent",what="messages"} 4000
+index 7
+`
+	for _, c := range []struct {
+		name   string
+		labels []string
+		want   float64
+		there  bool
+	}{
+		{"bytes_total", []string{`what="messages"`}, 1_000_020, true},
+		{"bytes_total", []string{`what="messages"`, `way="sent"`}, 20, true},
+		{"bytes_total", []string{`what="letters"`}, 0, false},
+		{"index", nil, 7, true},
+		{"bytes", nil, 0, false},
+	} {
+		if got, there, err := readMetric(text, c.name, c.labels...); err != nil || got != c.want || there != c.there {
+			t.Errorf("%s %v: %v %v %v", c.name, c.labels, got, there, err)
+		}
+	}
+	if _, _, err := readMetric("index seven\n", "index"); err == nil {
+		t.Error("what is no number was read")
+	}
+}
+
 func TestCompare(t *testing.T) {
 	seen := map[string]map[string]float64{}
 	parse(`goos: linux

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,11 +46,29 @@ asking:
 		})
 	}
 	all.Wait()
-	if failed != nil || len(took) == 0 {
+	switch {
+	case len(took) == 0:
+		return 0, errors.New("no request was made")
+	case failed != nil:
 		return 0, fmt.Errorf("of %d requests at least one failed: %w", len(took), failed)
 	}
 	slices.Sort(took)
 	return float64(took[len(took)*99/100].Microseconds()) / 1000, nil
+}
+
+// meanwhile begins to measure while something else goes on, and returns how to wait for what that comes to.
+func meanwhile(measure func() (float64, error)) (wait func() (float64, error)) {
+	var value float64
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		value, err = measure()
+	}()
+	return func() (float64, error) {
+		<-done
+		return value, err
+	}
 }
 
 func get(ctx context.Context, url, key string) error {
@@ -98,7 +117,10 @@ func writers(n int, d time.Duration, write func(writer, serial int) error) (p99,
 		})
 	}
 	all.Wait()
-	if failed != nil || len(took) == 0 {
+	switch {
+	case len(took) == 0:
+		return 0, 0, errors.New("nothing was written")
+	case failed != nil:
 		return 0, 0, fmt.Errorf("writing: %w", failed)
 	}
 	slices.Sort(took)

@@ -59,22 +59,6 @@ func held(pid int, name string) (float64, error) {
 	return kib * 1024 / 1e6, err
 }
 
-// resident is the resident set of a process in MB of 10^6 octets (proc(5), smaps_rollup).
-func resident(pid int) (float64, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "Rss:" {
-			kib, err := strconv.ParseFloat(fields[1], 64)
-			return kib * 1024 / 1e6, err
-		}
-	}
-	return 0, fmt.Errorf("no line Rss")
-}
-
 // memory is what a process holds, in MB of 10^6 octets: its anonymous pages (heap, stacks), and its
 // proportional set size, in which pages shared by n processes count for 1/n (proc(5), smaps_rollup).
 func memory(pid int) (anonymous, pss float64, err error) {

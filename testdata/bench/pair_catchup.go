@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"kowabunga/core/model"
 	"kowabunga/core/nodes"
+	"kowabunga/roles/kahuna"
 	"kowabunga/store"
 )
 
@@ -86,31 +86,33 @@ func (c *couple) catchUp() ([]figure, error) {
 		{name: "records", value: behindBy / took, unit: "/s"},
 		{name: "written before by the store alone", value: behindBy / wrote.Seconds(), unit: "/s"},
 	}
-	return append(figures, memoryOf(memory, follows, &err)...), err
+	peaks, err := memoryOf(memory, follows)
+	return append(figures, peaks...), err
 }
 
 // memoryOf are the figures of the memory of both.
-func memoryOf(primary, standby *peak, err *error) (out []figure) {
+func memoryOf(primary, standby *peak) (out []figure, err error) {
 	for _, of := range []struct {
 		name string
 		p    *peak
 	}{{"the primary", primary}, {"the standby", standby}} {
 		anonymous, resident, e := of.p.end()
-		*err = errors.Join(*err, e)
+		err = errors.Join(err, e)
 		out = append(out, figure{name: "peak of anonymous memory of " + of.name, value: anonymous, unit: "MB"}, figure{name: "the same, with what it maps of files", value: resident, unit: "MB"})
 	}
-	return out
+	return out, err
 }
 
 // followed waits until both have everything, and says how far it is.
 func (c *couple) followed(acts *node) error {
 	said := time.Now()
-	for deadline := time.Now().Add(catchUpMax); ; {
-		st, err := acts.status()
-		if err == nil && together(st.Pair) {
-			return nil
+	var last error
+	if err := poll(c.ctx, catchUpMax, func() (bool, error) {
+		var st kahuna.Status
+		if st, last = acts.status(); last != nil {
+			return false, nil
 		}
-		if err == nil && time.Since(said) > sayEvery {
+		if time.Since(said) > sayEvery {
 			said = time.Now()
 			sent, err := acts.moved("snapshot", "sent")
 			for _, n := range st.Pair.Nodes {
@@ -119,15 +121,11 @@ func (c *couple) followed(acts *node) error {
 				}
 			}
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the other one was not in sync within %s (%v)", catchUpMax, err)
-		}
-		select {
-		case <-c.ctx.Done():
-			return c.ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
+		return together(st.Pair), nil
+	}); err != nil {
+		return fmt.Errorf("the other one in sync: %w (%v)", err, last)
 	}
+	return nil
 }
 
 // lag makes the journal of a Kahuna that does not run longer, a record for each change of a team as the API makes
@@ -199,12 +197,10 @@ func fromNothing(ctx context.Context, program string) ([]figure, error) {
 		return nil, err
 	}
 	defer b.end()
-	address, err := freeAddress()
+	c, err := newCouple(b, api)
 	if err != nil {
 		return nil, err
 	}
-	c := &couple{bench: b, key: api.key}
-	c.nodes = [2]*node{{c: c, name: "the first", dir: b.kahuna(), url: api.url}, {c: c, name: "the second", dir: filepath.Join(b.dir, "second"), url: "https://" + address, standbyOf: api.url}}
 	acts, other := c.nodes[0], c.nodes[1]
 	ids, err := swell(ctx, acts.dir)
 	if err != nil {
@@ -230,12 +226,8 @@ func fromNothing(ctx context.Context, program string) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	over, latency, failed := make(chan struct{}), make(chan float64, 1), make(chan error, 1)
-	go func() {
-		p99, err := attackUntil(ctx, 100, over, api.key, urls...)
-		latency <- p99
-		failed <- err
-	}()
+	over := make(chan struct{})
+	attacked := meanwhile(func() (float64, error) { return attackUntil(ctx, 100, over, api.key, urls...) })
 	began := time.Now()
 	if err := other.start(); err != nil {
 		return nil, err
@@ -246,8 +238,8 @@ func fromNothing(ctx context.Context, program string) ([]figure, error) {
 	}
 	took := time.Since(began).Seconds()
 	close(over)
-	p99 := <-latency
-	if err := errors.Join(err, <-failed); err != nil {
+	p99, failed := attacked()
+	if err := errors.Join(err, failed); err != nil {
 		return nil, err
 	}
 	bytes, err := acts.moved("snapshot", "sent")
@@ -264,9 +256,12 @@ func fromNothing(ctx context.Context, program string) ([]figure, error) {
 		{name: "and meanwhile", value: p99, unit: "ms"},
 		{name: "anonymous memory of the primary before", value: rest, unit: "MB"},
 	}
-	figures = append(figures, memoryOf(primary, standby, &err)...)
-	after, _, e := memory(other.proc.cmd.Process.Pid)
-	return append(figures, figure{name: "anonymous memory of the standby when it is in sync", value: after, unit: "MB"}), errors.Join(err, e)
+	peaks, err := memoryOf(primary, standby)
+	if err != nil {
+		return nil, err
+	}
+	after, _, err := memory(other.proc.cmd.Process.Pid)
+	return append(append(figures, peaks...), figure{name: "anonymous memory of the standby when it is in sync", value: after, unit: "MB"}), err
 }
 
 // swell makes the state of a Kahuna that does not run large. Its journal keeps next to nothing of that, so that a

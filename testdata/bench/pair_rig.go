@@ -42,23 +42,32 @@ func paired(ctx context.Context, program string) (*couple, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &couple{bench: b, key: api.key}
-	if err := c.marry(api.url); err != nil {
+	c, err := newCouple(b, api)
+	if err == nil {
+		err = c.marry()
+	}
+	if err != nil {
 		b.end()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *couple) marry(url string) error {
-	if _, err := exec.LookPath("unshare"); err != nil {
-		return fmt.Errorf("%w; install it with: apt-get install util-linux", err)
-	}
+// newCouple is the Kahuna of a bench, which api speaks to, and one that becomes its standby. Neither was started.
+func newCouple(b *bench, api client) (*couple, error) {
 	address, err := freeAddress()
 	if err != nil {
+		return nil, err
+	}
+	c := &couple{bench: b, key: api.key}
+	c.nodes = [2]*node{{c: c, name: "the first", dir: b.kahuna(), url: api.url}, {c: c, name: "the second", dir: filepath.Join(b.dir, "second"), url: "https://" + address, standbyOf: api.url}}
+	return c, nil
+}
+
+func (c *couple) marry() (err error) {
+	if err := needs("unshare", "util-linux"); err != nil {
 		return err
 	}
-	c.nodes = [2]*node{{c: c, name: "the first", dir: c.kahuna(), url: url}, {c: c, name: "the second", dir: filepath.Join(c.dir, "second"), url: "https://" + address, standbyOf: url}}
 	if c.world, err = fill(c.ctx, c.nodes[0].dir, pairAgents, 0, 0); err != nil {
 		return err
 	}
@@ -92,25 +101,11 @@ func (c *couple) agent(i int, agent string) error {
 	return c.spawn("unshare", args...)
 }
 
-// pairKey writes the key of the pair as a person would, and returns the file.
-func (c *couple) pairKey() (string, error) {
-	path := filepath.Join(c.dir, "pair.key")
-	out, err := exec.CommandContext(c.ctx, c.program, "kahuna", "pair-key", "--dir", c.nodes[0].dir).Output()
-	if err == nil {
-		err = os.WriteFile(path, out, 0o600)
-	}
-	return path, err
-}
-
 // start starts the node's Kahuna and waits until its server answers, whatever its role.
 func (n *node) start(more ...string) (err error) {
 	args := append([]string{"kahuna", "serve", "--dir", n.dir}, more...)
 	if _, err := os.Stat(n.dir); err != nil {
-		key, err := n.c.pairKey()
-		if err != nil {
-			return err
-		}
-		args = append(args, "--listen", strings.TrimPrefix(n.url, "https://"), "--url", n.url, "--standby-of", n.standbyOf, "--pair-key-file", key)
+		args = append(args, "--listen", strings.TrimPrefix(n.url, "https://"), "--url", n.url, "--standby-of", n.standbyOf, "--pair-key-file", filepath.Join(n.c.nodes[0].dir, "secrets", "pair-key"))
 	}
 	n.proc, err = n.c.bench.start(args...)
 	return err
@@ -142,21 +137,16 @@ func (c *couple) acting() (acts, other *node, st kahuna.Status, err error) {
 
 // await waits until the one that acts says something of the pair.
 func (c *couple) await(what string, limit time.Duration, is func(*nodes.Status) bool) error {
-	for deadline := time.Now().Add(limit); ; {
-		_, _, st, err := c.acting()
-		if err == nil && is(st.Pair) {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			text, _ := json.Marshal(st.Pair)
-			return fmt.Errorf("%s did not come about within %s (%v): %s", what, limit, err, text)
-		}
-		select {
-		case <-c.ctx.Done():
-			return c.ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
+	var st kahuna.Status
+	var last error
+	if err := poll(c.ctx, limit, func() (bool, error) {
+		_, _, st, last = c.acting()
+		return last == nil && is(st.Pair), nil
+	}); err != nil {
+		text, _ := json.Marshal(st.Pair)
+		return fmt.Errorf("%s: %w (%v): %s", what, err, last, text)
 	}
+	return nil
 }
 
 // together tells whether both have everything.

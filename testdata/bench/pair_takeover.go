@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
 	"sync"
 	"time"
@@ -35,11 +34,7 @@ func (c *couple) unplanned() ([]figure, error) {
 // planned has the one that acts hand over, several times.
 func (c *couple) planned() ([]figure, error) {
 	return c.moves("handoff", handoffs, 1, func(acts *node) (func() error, error) {
-		out, err := exec.CommandContext(c.ctx, c.program, "kahuna", "handoff", "--dir", acts.dir).CombinedOutput()
-		if err != nil {
-			return nil, fmt.Errorf("handoff: %w: %s", err, out)
-		}
-		return func() error { return nil }, nil
+		return func() error { return nil }, c.run("kahuna", "handoff", "--dir", acts.dir)
 	})
 }
 

@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 )
 
 // The clients of a pair, and the objects that they write again and again.
@@ -20,8 +16,8 @@ const (
 
 // writes measures synchronous writes of the pair beside those of a single Kahuna with the same settings, in turns.
 func (c *couple) writes() ([]figure, error) {
-	if _, err := exec.LookPath("wrk"); err != nil {
-		return nil, fmt.Errorf("%w; install it with: apt-get install wrk", err)
+	if err := needs("wrk", "wrk"); err != nil {
+		return nil, err
 	}
 	lone, api, err := initialised(c.ctx, c.program)
 	if err != nil {
@@ -68,25 +64,16 @@ func (c *couple) writes() ([]figure, error) {
 		return nil, err
 	}
 	changes := float64(after.Store.Index - before.Store.Index)
-	each := func(side func(round) runResult, of func(runResult) float64) figure {
-		var values []float64
-		for _, r := range all {
-			values = append(values, of(side(r)))
-		}
-		return figure{value: median(values), low: slices.Min(values), high: slices.Max(values)}
-	}
-	pair, alone := func(r round) runResult { return r.ours }, func(r round) runResult { return r.other }
-	named := func(f figure, name, unit string) figure { f.name, f.unit = name, unit; return f }
 	rate, p99, cpu := ratio(all, rateOf), ratio(all, p99Of), ratio(all, cpuOf)
 	rate.name, rate.least = "the pair beside it", 0.8
 	p99.name = "p99 of a write of the pair beside its"
 	cpu.name = "processor time of a write, of both of the pair beside its"
 	return []figure{
-		named(each(pair, rateOf), fmt.Sprintf("durable PUT over TLS, %d connections, median of %d runs: a pair in sync", pairWriters, rounds), "/s"),
-		named(each(alone, rateOf), "a single Kahuna", "/s"),
+		medianOf(all, oursOf, rateOf, fmt.Sprintf("durable PUT over TLS, %d connections, median of %d runs: a pair in sync", pairWriters, rounds), "/s"),
+		medianOf(all, otherOf, rateOf, "a single Kahuna", "/s"),
 		rate, p99,
-		named(each(pair, cpuOf), "processor time of a write, both of the pair", "us"),
-		named(each(alone, cpuOf), "of a single Kahuna", "us"),
+		medianOf(all, oursOf, cpuOf, "processor time of a write, both of the pair", "us"),
+		medianOf(all, otherOf, cpuOf, "of a single Kahuna", "us"),
 		cpu,
 		{name: "bytes between the two for an acknowledged change, both ways", value: (now - moved) / changes, unit: "octets"},
 		{name: "bytes of the journal for a change", value: float64(after.Store.JournalBytes-before.Store.JournalBytes) / changes, unit: "octets"},
@@ -132,20 +119,13 @@ func (w writing) run(d string) (runResult, error) {
 // moved are the bytes that the node sent to the other one and got from it, of messages or of a snapshot; one way only
 // if that is named.
 func (n *node) moved(what, way string) (sum float64, err error) {
-	var text string
-	if err := n.api().do("GET", "/metrics", "", &text); err != nil {
-		return 0, err
+	labels := []string{fmt.Sprintf("what=%q", what)}
+	if way != "" {
+		labels = append(labels, fmt.Sprintf("way=%q", way))
 	}
-	found := false
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if strings.HasPrefix(name, "kowabunga_pair_bytes_total{") && strings.Contains(name, `what="`+what+`"`) && strings.Contains(name, `way="`+way) {
-			v, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return 0, err
-			}
-			sum, found = sum+v, true
-		}
+	sum, found, err := n.api().metric("kowabunga_pair_bytes_total", labels...)
+	if err != nil {
+		return 0, err
 	}
 	if !found {
 		return 0, errors.New("the figure pair_bytes_total is missing")

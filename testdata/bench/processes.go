@@ -3,12 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -238,63 +234,18 @@ func (b *bench) join(api client) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		var text string
-		if err := api.do("GET", "/metrics", "", &text); err != nil {
-			return nil, err
-		}
-		if connected(text) {
-			return p, nil
-		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("kaktus did not connect\n%s", p.log)
-		}
+	if _, err := api.await(1, 30*time.Second); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, p.log)
 	}
+	return p, nil
 }
 
-// connected reads Kahuna's metrics.
-func connected(metrics string) bool {
-	for line := range strings.Lines(metrics) {
-		if name, value, found := strings.Cut(strings.TrimSpace(line), " "); found && strings.HasPrefix(name, "kowabunga_agents_connected{") && value != "0" {
-			return true
-		}
+// needs tells what to install for a tool that is missing.
+func needs(tool, pkg string) error {
+	if _, err := exec.LookPath(tool); err != nil {
+		return fmt.Errorf("%w; install it with: apt-get install %s", err, pkg)
 	}
-	return false
-}
-
-// web talks to servers whose certificates were made a moment ago on this machine.
-var web = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 64}}
-
-type client struct {
-	ctx      context.Context
-	url, key string
-}
-
-// do makes a request and decodes the answer, unless into is text.
-func (c client) do(method, path, body string, into any) error {
-	req, err := http.NewRequestWithContext(c.ctx, method, c.url+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("X-API-Key", c.key)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := web.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s answered %s: %s", method, path, resp.Status, text)
-	}
-	if s, is := into.(*string); is {
-		*s = string(text)
-		return nil
-	}
-	return json.Unmarshal(text, into)
+	return nil
 }
 
 func freeAddress() (string, error) {

@@ -61,6 +61,18 @@ func ratio(rounds []round, of func(runResult) float64) figure {
 	return figure{value: median(ours) / median(other), unit: "times", low: slices.Min(each), high: slices.Max(each)}
 }
 
+// medianOf says how one of the two did over all rounds: the median, with the lowest and highest of any round.
+func medianOf(rounds []round, side func(round) runResult, of func(runResult) float64, name, unit string) figure {
+	var values []float64
+	for _, r := range rounds {
+		values = append(values, of(side(r)))
+	}
+	return figure{name: name, unit: unit, value: median(values), low: slices.Min(values), high: slices.Max(values)}
+}
+
+func oursOf(r round) runResult  { return r.ours }
+func otherOf(r round) runResult { return r.other }
+
 // median is the middle one of values, the mean of the two in the middle when they are even in number.
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))

@@ -47,16 +47,12 @@ func scale(ctx context.Context, program string) ([]figure, error) {
 	figures = append(figures, figure{name: "GET one at 500 requests/s, p99", value: p99, unit: "ms", bound: 5})
 
 	// Lists of 1,000 whole objects while the 500 requests/s go on.
-	background := make(chan error, 1)
-	go func() {
-		_, err := attack(ctx, 490, 10*time.Second, api.key, ones...)
-		background <- err
-	}()
+	attacked := meanwhile(func() (float64, error) { return attack(ctx, 490, 10*time.Second, api.key, ones...) })
 	p99, err = attack(ctx, 10, 9*time.Second, api.key, url+"/api/v2/instances?limit=1000")
 	if err != nil {
 		return nil, err
 	}
-	if err := <-background; err != nil {
+	if _, err := attacked(); err != nil {
 		return nil, err
 	}
 	figures = append(figures, figure{name: "list of 1,000 objects, 10 of 500 requests/s, p99", value: p99, unit: "ms", bound: 60})
@@ -72,7 +68,7 @@ func scale(ctx context.Context, program string) ([]figure, error) {
 	}
 	figures = append(figures, figure{name: "adapter created with an address, 16 writers, p99", value: p99, unit: "ms", bound: 50},
 		figure{name: "the same, rate", value: rate, unit: "/s"})
-	resident, err := resident(server.cmd.Process.Pid)
+	resident, err := held(server.cmd.Process.Pid, "VmRSS")
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -51,46 +50,15 @@ func swarm(ctx context.Context, program string) ([]figure, error) {
 	if server, err = b.start("kahuna", "serve", "--dir", b.kahuna()); err != nil {
 		return nil, err
 	}
-	latency := make(chan float64, 1)
-	failed := make(chan error, 1)
-	go func() {
-		p99, err := attack(ctx, 100, 10*time.Second, api.key, api.url+"/api/v1/region")
-		latency <- p99
-		failed <- err
-	}()
+	attacked := meanwhile(func() (float64, error) { return attack(ctx, 100, 10*time.Second, api.key, api.url+"/api/v1/region") })
 	back, err := api.await(swarmAgents, 2*time.Minute)
 	if err != nil {
 		return nil, err
 	}
-	p99 := <-latency
-	if err := <-failed; err != nil {
+	p99, err := attacked()
+	if err != nil {
 		return nil, err
 	}
 	return append(figures, figure{name: "killed and started again, all back after", value: (server.ready + back).Seconds(), unit: "s", bound: 15},
 		figure{name: "GET at 100 requests/s meanwhile, p99", value: p99, unit: "ms", bound: 250}), nil
-}
-
-// await waits until so many agents are connected.
-func (c client) await(n int, limit time.Duration) (time.Duration, error) {
-	began := time.Now()
-	want := fmt.Sprint(n)
-	for {
-		var text string
-		if err := c.do("GET", "/metrics", "", &text); err != nil {
-			return 0, err
-		}
-		for line := range strings.Lines(text) {
-			if name, value, found := strings.Cut(strings.TrimSpace(line), " "); found && strings.HasPrefix(name, `kowabunga_agents_connected{kind="Kaktus"`) && value == want {
-				return time.Since(began), nil
-			}
-		}
-		if time.Since(began) > limit {
-			return 0, fmt.Errorf("%d agents were not connected within %s", n, limit)
-		}
-		select {
-		case <-c.ctx.Done():
-			return 0, c.ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,8 +26,8 @@ const (
 // beside measures Kahuna over plain HTTP with wrk beside a bare handler that does nothing but check the
 // same key, on the cores that the client has as well.
 func beside(ctx context.Context, program string) ([]figure, error) {
-	if _, err := exec.LookPath("wrk"); err != nil {
-		return nil, fmt.Errorf("%w; install it with: apt-get install wrk", err)
+	if err := needs("wrk", "wrk"); err != nil {
+		return nil, err
 	}
 	b, api, err := initialised(ctx, program, "--plain-http")
 	if err != nil {
@@ -73,17 +72,13 @@ func beside(ctx context.Context, program string) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	one, other := make([]float64, 0, rounds), make([]float64, 0, rounds)
-	for _, r := range all {
-		one, other = append(one, r.ours.rate), append(other, r.other.rate)
-	}
 	rate, p99, cpu := ratio(all, rateOf), ratio(all, p99Of), ratio(all, cpuOf)
 	rate.name, rate.least = "GET one beside it", 0.75
 	p99.name, p99.bound = "GET one, p99 beside its p99", 1.3
 	cpu.name = "GET one, processor time beside its"
 	return []figure{
-		{name: fmt.Sprintf("wrk, %d connections, %d regions, median of %d runs: GET one", readers, wrkRegions, rounds), value: median(one), unit: "/s", low: slices.Min(one), high: slices.Max(one)},
-		{name: "a bare handler with the same key check", value: median(other), unit: "/s", low: slices.Min(other), high: slices.Max(other)},
+		medianOf(all, oursOf, rateOf, fmt.Sprintf("wrk, %d connections, %d regions, median of %d runs: GET one", readers, wrkRegions, rounds), "/s"),
+		medianOf(all, otherOf, rateOf, "a bare handler with the same key check", "/s"),
 		rate, p99, cpu,
 		{name: "GET of the list", value: list.rate, unit: "/s", least: 10_000},
 		{name: fmt.Sprintf("durable POST, %d connections", writersAtOnce), value: writes.rate, unit: "/s", least: 5_000},
@@ -192,14 +187,16 @@ func (b *bench) bare(key, body string) (*process, string, error) {
 	}
 	go func() { p.ended <- cmd.Wait() }()
 	b.running = append(b.running, p)
-	for range 100 {
-		if resp, err := http.Get("http://" + address); err == nil {
+	if err := poll(b.ctx, 5*time.Second, func() (bool, error) {
+		resp, err := http.Get("http://" + address)
+		if err == nil {
 			resp.Body.Close()
-			return p, "http://" + address, nil
 		}
-		time.Sleep(50 * time.Millisecond)
+		return err == nil, nil
+	}); err != nil {
+		return nil, "", fmt.Errorf("the bare handler: %w", err)
 	}
-	return nil, "", fmt.Errorf("the bare handler did not start")
+	return p, "http://" + address, nil
 }
 
 // serveBare is a handler that checks the key as Kahuna does and answers the same bytes, in a server with
