@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -98,6 +99,25 @@ func TestLoneNodeWithAnEarlierDisk(t *testing.T) {
 	a.back(2)
 	a.start()
 	a.refuses(had.Index)
+}
+
+// A primary shows up to where each witness said that it knows the log: one that is away stays behind.
+func TestStatusShowsWhatWitnessesKnow(t *testing.T) {
+	c := newCluster(t, 3)
+	a := c.nodes["A"]
+	c.run(time.Second, "A acts", a.replica.Acting)
+	a.step(SetWitnesses{Witnesses: []Witness{witness(1), witness(2), witness(3)}})
+	c.run(time.Second, "a write is acknowledged", a.write("x"))
+	c.pass(5 * time.Second)
+	first := a.log.End().Index
+	c.down["w3"] = true
+	c.run(time.Second, "a write is acknowledged", a.write("y"))
+	next := a.log.End().Index
+	want := []Told{{witness(1), next}, {witness(2), next}, {witness(3), first}}
+	c.run(5*time.Second, "two know of it", func() bool { return slices.Equal(a.replica.Status(c.now).Told, want) })
+	delete(c.down, "w3")
+	want[2].Published = next
+	c.run(5*time.Second, "all know of it", func() bool { return slices.Equal(a.replica.Status(c.now).Told, want) })
 }
 
 // A node that was stopped in order knows itself what it had.

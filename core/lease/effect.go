@@ -209,9 +209,16 @@ type Status struct {
 	Missing   []string      `json:"missing,omitempty"` // what an election waits for, in words
 	Lacks     Position      `json:"lacks,omitzero"`    // the log had it, has it no more, and has not every acknowledged write since
 	Peers     []PeerStatus  `json:"peers,omitempty"`   // of a primary
+	Told      []Told        `json:"told,omitempty"`    // of a primary: its witnesses, as in Record
 	Primary   NodeID        `json:"primary,omitempty"`
 	Behind    uint64        `json:"behind,omitempty"` // of one that follows: records the primary published that are not published here
 	Silent    time.Duration `json:"silent,omitempty"` // of one that follows: since the primary was heard
+}
+
+// Told is what a witness said that it knows. It forgets some of that when it ends before it writes to its disk.
+type Told struct {
+	Witness   Witness `json:"witness"`
+	Published uint64  `json:"published"` // index; 0 when it did not say so yet
 }
 
 // PeerStatus is how another node looks from the primary.

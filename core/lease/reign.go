@@ -21,7 +21,8 @@ type reign struct {
 
 	// The right to act.
 	answered map[Address]time.Duration // when the last renewal that was answered was sent
-	sent     map[uint64]time.Duration  // when renewals were sent
+	knows    map[Address]uint64        // index of what that said is published
+	sent     map[uint64]renewal        // the last ones
 	renewal  uint64                    // number of the last
 	last     Renew
 	renewAt  time.Duration
@@ -35,10 +36,16 @@ type reign struct {
 	outbid  bool      // a voter promised a higher epoch
 }
 
+// renewal is one that was sent.
+type renewal struct {
+	at        time.Duration
+	published uint64 // index
+}
+
 // rule begins to be a primary, not yet with the right to act.
 func (n *Replica) rule(e Epoch, chosen *Record) {
 	n.gave = nil
-	n.reign = &reign{epoch: e, since: n.now, oks: map[Address]bool{}, resend: n.now + beat, peers: map[NodeID]*peer{}, answered: map[Address]time.Duration{}, sent: map[uint64]time.Duration{}, renewAt: n.now}
+	n.reign = &reign{epoch: e, since: n.now, oks: map[Address]bool{}, resend: n.now + beat, peers: map[NodeID]*peer{}, answered: map[Address]time.Duration{}, knows: map[Address]uint64{}, sent: map[uint64]renewal{}, renewAt: n.now}
 	n.primary, n.missing = n.d.Node, nil
 	if o, ok := chosen.Other(n.d.Node); ok {
 		n.reign.peers[o.ID] = &peer{node: o, heard: n.now, moved: n.now}
@@ -160,7 +167,7 @@ func (n *Replica) fsynced(token uint64) {
 func (n *Replica) sendRenewals() {
 	r := n.reign
 	r.renewal++
-	r.sent[r.renewal] = n.now
+	r.sent[r.renewal] = renewal{at: n.now, published: n.published.Index}
 	delete(r.sent, r.renewal-4)
 	m := Renew{Proof: n.cfg.Sign(Promised, r.epoch), N: r.renewal, Lease: r.newest().Timers.Lease, Published: Known{Logs: r.newest().Sync, Position: n.published}}
 	r.last = m
@@ -223,15 +230,16 @@ func (n *Replica) renewed(from Address, m RenewReply) {
 		n.refused(m.Promised)
 		return
 	}
-	at, ok := r.sent[m.N]
+	sent, ok := r.sent[m.N]
 	if !ok {
 		return
 	}
+	at := sent.at
 	if n.cfg.Flaws.Has(FlawLeaseFromReply) {
 		at = n.now
 	}
 	if old, ok := r.answered[from]; !ok || at > old {
-		r.answered[from] = at
+		r.answered[from], r.knows[from] = at, sent.published
 	}
 	n.progress()
 }

@@ -30,6 +30,9 @@ func (n *Replica) Status(now time.Duration) Status {
 		for _, p := range n.sortedPeers() {
 			s.Peers = append(s.Peers, PeerStatus{Node: p.node.ID, As: p.node, Log: p.log, Acked: p.acked.Index, Silent: n.now - p.heard, InSync: r.chosen.InSync(p.log)})
 		}
+		for _, w := range s.Record.All() {
+			s.Told = append(s.Told, Told{Witness: w, Published: r.knows[Address{Witness: w}]})
+		}
 	case n.cand != nil:
 		s.Role, s.Phase = "candidate", n.cand.step.String()
 	case n.d.Restored:

@@ -54,6 +54,7 @@ type WitnessStatus struct {
 	Agent     string `json:"agent"` // id
 	Name      string `json:"name"`
 	Connected bool   `json:"connected"`        // to the one asked
+	Knows     uint64 `json:"knows"`            // as the primary was told: index of the last published record that it remembers; 0 elsewhere
 	Change    string `json:"change,omitempty"` // "joins", "leaves"
 }
 

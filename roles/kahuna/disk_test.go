@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"kowabunga/core/lease"
+	"kowabunga/core/nodes"
 )
 
 // files reads some files of a data directory, or puts them back.
@@ -44,6 +46,9 @@ func (r *running) known() {
 			}
 		}
 		return true
+	})
+	r.within("its status says so", patienceOfPairs, func() bool {
+		return !slices.ContainsFunc(r.pairOf().Witnesses, func(w nodes.WitnessStatus) bool { return w.Knows < end })
 	})
 }
 

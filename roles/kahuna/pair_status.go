@@ -33,7 +33,7 @@ func (s *Server) pairStatus() *nodes.Status {
 	out.Phase, out.Epoch, out.Primary = st.Phase, st.Epoch.String(), s.addressOf(st, st.Primary)
 	out.Published, out.End, out.Behind = st.Published.Index, st.End.Index, st.Behind
 	out.Right, out.Alone, out.Lost = right, right && st.Sole, holding.Lost(s.store.View())
-	out.Witnesses, out.Notes = s.witnessStatus(st.Record), append(out.Notes, s.notes.list()...)
+	out.Witnesses, out.Notes = s.witnessStatus(st), append(out.Notes, s.notes.list()...)
 	if right && !st.Sole {
 		out.RightUntil = time.Now().Add(st.RightFor).UTC().Truncate(time.Millisecond)
 	}
@@ -141,11 +141,17 @@ func (s *Server) agentName(id string) string {
 	return id
 }
 
-func (s *Server) witnessStatus(r *lease.Record) []nodes.WitnessStatus {
+func (s *Server) witnessStatus(st lease.Status) []nodes.WitnessStatus {
+	r := st.Record
 	out, live := []nodes.WitnessStatus{}, s.fleet.Live()
 	for _, w := range r.All() {
 		m, ok := live.Get(w.Agent)
 		one := nodes.WitnessStatus{Agent: w.Agent, Name: s.agentName(w.Agent), Connected: ok && m.Connected && m.Leased && m.Hello.Identity == w.Identity}
+		for _, told := range st.Told {
+			if told.Witness == w {
+				one.Knows = told.Published
+			}
+		}
 		if n := len(r.Witnesses); n > 1 {
 			switch old, next := slices.Contains(r.Witnesses[0], w), slices.Contains(r.Witnesses[n-1], w); {
 			case old && !next:

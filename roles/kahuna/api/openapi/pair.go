@@ -21,7 +21,7 @@ func pairSchemas(all Object) {
 		"lag": count("published records it has not"), "heard": is("the one that is asked acts and heard it: acked, lag and silent count"), "silent": seconds("seconds since it was heard")},
 		"id", "address", "self", "named", "acts", "in_sync", "connected", "acked", "lag", "heard", "silent")
 	all["PairWitness"] = object("an agent that helps to decide which Kahuna acts", Object{"agent": text("id"), "name": text("name"), "connected": is("to the one that is asked"),
-		"change": one("joins", "leaves")}, "agent", "name", "connected")
+		"knows": count("as the primary was told: index of the last published record that it remembers; 0 elsewhere"), "change": one("joins", "leaves")}, "agent", "name", "connected", "knows")
 	all["PairNote"] = object("something that happened to the one that is asked", Object{"at": stamp, "what": text("in a few words"), "detail": text("in words")}, "at", "what")
 	all["Pair"] = object("how the Kahunas stand to each other, as the one that is asked knows it", Object{"asked": text("address of the one that answers"),
 		"role": one("primary", "standby", "candidate", "restored", "copy"), "phase": text("how far that is"), "epoch": text("of the one that is asked: counter@node"), "mode": one("sync", "async"),
@@ -36,6 +36,6 @@ func pairSchemas(all Object) {
 		"behind": 0, "silent": 0, "right": true, "right_until": exampleTime, "alone": false, "nodes": []any{
 			Object{"id": id, "address": a, "release": "1.5.0", "self": true, "named": true, "acts": true, "in_sync": true, "connected": true, "acked": 10482, "lag": 0, "heard": false, "silent": 0},
 			Object{"id": "0d4be877a1c36295", "address": b, "release": "1.4.2", "self": false, "named": true, "acts": false, "in_sync": true, "connected": true, "acked": 10482, "lag": 0, "heard": true, "silent": 0.2}},
-		"witnesses": []any{Object{"agent": exampleID, "name": "eu-west-a-1", "connected": true}}, "releases": []any{}, "take_over": []any{}, "missing": []any{}, "pending": []any{}, "lost": false,
+		"witnesses": []any{Object{"agent": exampleID, "name": "eu-west-a-1", "connected": true, "knows": 10482}}, "releases": []any{}, "take_over": []any{}, "missing": []any{}, "pending": []any{}, "lost": false,
 		"notes": []any{Object{"at": exampleTime, "what": "sync set grows", "detail": b}}}}
 }
