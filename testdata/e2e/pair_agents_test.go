@@ -59,7 +59,7 @@ func (p *pair) agents(hosts, together int) {
 		h.start()
 	}
 	if len(p.hosts) >= safe+pools {
-		p.prepare(c, func(host int) string { return zones[host%3] }, agents)
+		p.prepare(c, zones[(safe+pools-1)%3], agents)
 	}
 }
 

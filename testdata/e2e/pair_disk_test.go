@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"kowabunga/core/fault"
-	"kowabunga/core/lease"
 	"kowabunga/roles/cli/client"
 )
 
@@ -78,13 +77,7 @@ func (p *pair) witnessed(n *node, want int) error {
 	if err != nil {
 		return err
 	}
-	there := 0
-	for _, w := range st.Pair.Witnesses {
-		if w.Connected && w.Change == "" {
-			there++
-		}
-	}
-	if there != want || len(st.Pair.Pending) > 0 {
+	if there := settled(st.Pair.Witnesses); there != want || len(st.Pair.Pending) > 0 {
 		return fmt.Errorf("%d of %d, pending: %v", there, want, st.Pair.Pending)
 	}
 	return nil
@@ -116,7 +109,7 @@ func (n *node) setBack(name string) (end uint64) {
 	n.p.do("cp", db, kept)
 	n.thaw()
 	n.p.added(name)
-	time.Sleep(2 * lease.DefaultTimers().Renew) // nobody can see what witnesses remember
+	n.told()
 	n.proc.kill()
 	n.p.do("cp", kept, db)
 	var found struct{ Index uint64 }
@@ -130,6 +123,28 @@ func (n *node) setBack(name string) (end uint64) {
 	n.before = len(text)
 	n.start()
 	return found.Index
+}
+
+// told waits until all witnesses of the node, which acts, remember what is published now.
+func (n *node) told() {
+	t := n.p.t
+	t.Helper()
+	now, err := n.status()
+	if err != nil || len(now.Pair.Witnesses) == 0 {
+		t.Fatalf("%s has no witnesses: %v", n.name, err)
+	}
+	eventually(t, "the witnesses know what is published", func() error {
+		st, err := n.status()
+		if err != nil {
+			return err
+		}
+		for _, w := range st.Pair.Witnesses {
+			if w.Knows < now.Pair.Published {
+				return fmt.Errorf("%s knows of record %d, not of %d", w.Name, w.Knows, now.Pair.Published)
+			}
+		}
+		return nil
+	})
 }
 
 // refuses waits until the node says which records its disk had, and fails if it has acted since it was set back,
@@ -147,10 +162,7 @@ func (n *node) refuses(end uint64) {
 		}
 		return nil
 	})
-	c, err := client.New(client.Credentials{URL: n.url, Key: n.p.key, CA: []byte(n.p.ca)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := n.p.client(n.url)
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

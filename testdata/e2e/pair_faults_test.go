@@ -5,6 +5,7 @@ package e2e
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kowabunga/roles/kahuna"
 )
 
 // trusting is a client that trusts a CA alone and does not wait for long.
@@ -34,9 +37,12 @@ func (n *node) crash() (undo func()) {
 }
 
 // handOver has the other one act, by the command that a person gives.
-func (n *node) handOver() {
+func (n *node) handOver() (done kahuna.HandedOver) {
 	n.p.t.Helper()
-	must(n.p.t, "kahuna", "handoff", "--dir", n.dir)
+	if err := json.Unmarshal([]byte(must(n.p.t, "kahuna", "handoff", "--dir", n.dir, "-o", "json")), &done); err != nil {
+		n.p.t.Fatal(err)
+	}
+	return done
 }
 
 // pause stops the process where it stands, resume lets it go on.
@@ -49,8 +55,6 @@ func (n *node) late() (undo func()) {
 	p, t := n.p, n.p.t
 	t.Helper()
 	p.deafen("g", n.address)
-	time.Sleep(1500 * time.Millisecond) // orders are given; the other node makes up for the agents, so that the node acts on
-	n.pause()
 	onTheWay := func() (bytes int) {
 		for line := range strings.Lines(p.do(append(in(p.inside(n.name)), "ss", "-Htn", "state", "established", "dst", network+"20")...)) {
 			var got, sent int
@@ -61,10 +65,20 @@ func (n *node) late() (undo func()) {
 		}
 		return bytes
 	}
+	before := onTheWay() // that may have arrived, without the answer to it
+	// The other node makes up for the agents, so that this one acts on.
+	eventually(t, "orders are on their way to agents", func() error {
+		st, err := n.status()
+		if err != nil {
+			return err
+		}
+		if run, bytes := st.Operations["running"], onTheWay(); run == 0 || bytes <= before {
+			return fmt.Errorf("%d operations run, %d bytes are on their way, %d at first", run, bytes, before)
+		}
+		return nil
+	})
+	n.pause()
 	sent := onTheWay()
-	if sent == 0 {
-		t.Error("nothing is on its way to agents")
-	}
 	return func() {
 		p.hear("g")
 		eventually(t, "orders arrive", func() error {

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,9 +24,26 @@ import (
 	"kowabunga/roles/kahuna"
 )
 
-// network is what the pair and its agents talk over: addresses for benchmarks (RFC 2544). Pairs of test binaries
-// that run at the same time have others.
-var network = fmt.Sprintf("198.18.%d.", os.Getpid()%256)
+// network is what the pair and its agents talk over: 256 addresses for benchmarks (RFC 2544).
+var network string
+
+// freeNetwork is one that nobody on this machine has. Test binaries begin to look at places of their own, so that
+// those that are started at the same time find others.
+func freeNetwork(t testing.TB) string {
+	t.Helper()
+	taken, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 256 {
+		free := fmt.Sprintf("198.18.%d.", (os.Getpid()+i)%256)
+		if !slices.ContainsFunc(taken, func(a net.Addr) bool { return strings.HasPrefix(a.String(), free) }) {
+			return free
+		}
+	}
+	t.Fatal("all of 198.18.0.0/16 is taken")
+	return ""
+}
 
 // pair is two Kahunas on machines of their own, as far as one machine can pretend that: a network namespace,
 // a disk and a boot for each, one cable to a switch; and agents that know both. Tests stand at the switch.
@@ -78,6 +97,7 @@ func newMachines(t testing.TB) *pair {
 	}
 	sweep(t)
 	sweepPairs(t)
+	network = freeNetwork(t)
 	dir, err := os.MkdirTemp("", fmt.Sprintf("kbe2e-%d-", os.Getpid()))
 	if err != nil {
 		t.Fatal(err)
@@ -303,16 +323,21 @@ func (p *pair) synced(witnesses int) error {
 			return fmt.Errorf("%s says that %s is not in the sync set: %+v", acts.name, n.Address, all.Nodes)
 		}
 	}
-	there := 0
-	for _, w := range all.Witnesses {
-		if w.Connected && w.Change == "" {
-			there++
-		}
-	}
+	there := settled(all.Witnesses)
 	if !all.Right || len(all.Nodes) != 2 || len(all.Pending) > 0 || there < max(witnesses, len(all.Witnesses)) {
 		return fmt.Errorf("%s, right to act %t, knows %d nodes and %d of %d witnesses; pending: %v", acts.name, all.Right, len(all.Nodes), there, len(all.Witnesses), all.Pending)
 	}
 	return nil
+}
+
+// settled are how many witnesses are connected and not about to change.
+func settled(all []nodes.WitnessStatus) (n int) {
+	for _, w := range all {
+		if w.Connected && w.Change == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // acts is the node that says of itself that it acts, nil when none does.
@@ -359,10 +384,13 @@ func (n *node) other() *node {
 	return n.p.nodes[0]
 }
 
-// client is a client of the command line that knows both nodes.
-func (p *pair) client() *client.Client {
+// client is a client of the command line that knows both nodes, or some addresses alone.
+func (p *pair) client(urls ...string) *client.Client {
 	p.t.Helper()
-	c, err := client.New(client.Credentials{URL: p.nodes[0].url, Nodes: []string{p.nodes[0].url, p.nodes[1].url}, Key: p.key, CA: []byte(p.ca)})
+	if len(urls) == 0 {
+		urls = []string{p.nodes[0].url, p.nodes[1].url}
+	}
+	c, err := client.New(client.Credentials{URL: urls[0], Nodes: urls, Key: p.key, CA: []byte(p.ca)})
 	if err != nil {
 		p.t.Fatal(err)
 	}

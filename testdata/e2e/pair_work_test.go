@@ -38,14 +38,13 @@ const (
 type ground struct {
 	zone, project string
 	pools         []string // each on a host of its own
-	hosts         []*host  // of the pools
 }
 
 // safe is the first of the hosts that no blow touches, of which there are as many as there are pools.
 const safe, pools = 3, 3
 
-// prepare declares a segment, a project, and pools with a template.
-func (p *pair) prepare(c *client.Client, zone func(host int) string, agents []string) {
+// prepare declares a segment, a project, and pools with a template; the last of these is in a zone.
+func (p *pair) prepare(c *client.Client, zone string, agents []string) {
 	t := p.t
 	t.Helper()
 	vnet := declared(t, c, "vnets", url.Values{"region": {p.region}}, `{"name":"lan","interface":"lan"}`)
@@ -53,14 +52,14 @@ func (p *pair) prepare(c *client.Client, zone func(host int) string, agents []st
 	for i := range pools {
 		name := fmt.Sprintf("disks-%d", i)
 		pool := declared(t, c, "pools", url.Values{"region": {p.region}}, fmt.Sprintf(`{"name":%q,"pool":"dir:%[1]s","agents":[%q]}`, name, agents[safe+i]))
-		p.ground.pools, p.ground.hosts = append(p.ground.pools, pool), append(p.ground.hosts, p.hosts[safe+i])
+		p.ground.pools = append(p.ground.pools, pool)
 		eventually(t, "the host of "+name+" takes an image", func() error {
 			_, err := c.Do(context.Background(), client.Request{Op: "import", Method: "POST", Path: "/templates", Query: url.Values{"pool": {pool}, "wait": {"true"}},
 				Body: []byte(`{"name":"tiny","source":"file:///images/tiny.img"}`)})
 			return err
 		})
 	}
-	p.ground.zone = zone(safe + pools - 1)
+	p.ground.zone = zone
 	p.ground.project = declared(t, c, "projects", url.Values{"subnetSize": {"17"}}, fmt.Sprintf(`{"name":"shop","teams":[],"regions":[%q]}`, p.region))
 }
 

@@ -37,11 +37,12 @@ const patience = 2 * time.Minute
 
 // build is a program that is built once for all tests that want it.
 type build struct {
-	name string   // of its directory in the cache
-	args []string // of go build
-	once sync.Once
-	path string
-	err  error
+	name    string   // of its directory in the cache
+	args    []string // of go build
+	release string   // what it calls itself; empty until it is asked
+	once    sync.Once
+	path    string
+	err     error
 }
 
 // present is the program that these tests are about, with failpoints when they have them.
