@@ -28,16 +28,16 @@ type CallOptions struct {
 	WaitOnline time.Duration // for one of the agents to be connected; 0: not at all
 	WaitReturn time.Duration // for the agent to come back when its connection dropped; 0: 2 min
 	Prefer     string        // agent to use if it is connected
-	// Chosen is told which agent is asked, before anything is sent.
+	// Chosen is told which agent is asked, before anything is sent. Unless it is told, nothing was sent.
 	Chosen   func(agent string)
 	Progress func(agentproto.Progress) // runs one at a time, never after Call returned
 }
 
 // Call asks one of the agents and waits for its answer. It takes Prefer, else the one used last, else
 // the first of the list that is connected, among those that offer the method. If the connection drops
-// the same agent is asked again under the same request id when it is back. When ctx ends the agent is
-// told to call the work off, and the error is Cancelled (or Unavailable for a deadline); the outcome is
-// then unknown.
+// the same agent is asked again under the same request id when it is back. When ctx or Timeout ends the agent
+// is told to call the work off, and the error is Cancelled (or Unavailable for a deadline). Where the outcome of
+// what was sent is unknown, link.ErrLost is inside the error.
 func (f *Fleet) Call(ctx context.Context, agents []string, method string, opt CallOptions, args, result any) error {
 	f.counters.calls.Add(1)
 	err := f.call(ctx, agents, method, opt, args, result)
@@ -81,9 +81,6 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 		}
 		return err
 	}
-	if opt.Chosen != nil {
-		opt.Chosen(agent)
-	}
 	f.mu.Lock()
 	m := f.member(agent)
 	s := right.online(m)
@@ -116,6 +113,9 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 				return unknown(fault.New(fault.Unavailable, "the agent came back with another state directory"), agent, method)
 			}
 		}
+		if last == nil && opt.Chosen != nil {
+			opt.Chosen(agent)
+		}
 		identity = s.hello.Identity
 		env.Epoch = right.reign.Epoch
 		if deadline, ok := ctx.Deadline(); ok {
@@ -125,6 +125,9 @@ func (f *Fleet) call(caller context.Context, agents []string, method string, opt
 		switch {
 		case caller.Err() != nil:
 			f.callOff(m, s, opt.Request)
+			if err != nil { // it may be the agent's, at the last moment; then a repeat gets it
+				return unanswered(err, agent, method)
+			}
 		case err != nil && right.ctx.Err() != nil:
 			return right.lost(agent, method)
 		}
@@ -232,8 +235,18 @@ func offline(agents []string) error {
 
 // unknown is the error of a call that was sent and whose answer is lost. ErrLost is inside.
 func unknown(err error, agent, method string) error {
+	return outstanding(err, "the connection to agent "+agent+" dropped", method)
+}
+
+// unanswered is the error of a call that was sent, and not answered as long as its caller waited. ErrLost is
+// inside.
+func unanswered(err error, agent, method string) error {
+	return outstanding(err, "agent "+agent+" did not answer as long as it was waited for", method)
+}
+
+func outstanding(err error, why, method string) error {
 	f := fault.From(err)
-	return &fault.Error{Code: f.Code, Op: "call " + method, Message: "the connection to agent " + agent + " dropped and whether it was done is unknown: " + f.Public(), Err: link.ErrLost}
+	return &fault.Error{Code: f.Code, Op: "call " + method, Message: why + ", and whether it was done is unknown: " + f.Public(), Err: link.ErrLost}
 }
 
 func shutting() error { return fault.New(fault.Unavailable, "Kahuna is shutting down") }
