@@ -30,8 +30,8 @@ func (c caller) Online(agent model.ID) bool { return c.fleet.Live().Up(string(ag
 // Choose implements operate.Config's Choose.
 func (c caller) Choose(agents []model.ID, method string, prefer model.ID) (model.ID, error) {
 	agent, err := c.fleet.Choose(texts(agents), method, string(prefer))
-	if errors.Is(err, fleet.ErrOffline) {
-		err = operate.Lost{Err: fault.From(err)}
+	if err != nil {
+		err = operate.Lost{Unsent: true, Err: fault.From(err)}
 	}
 	return model.ID(agent), err
 }
@@ -46,7 +46,7 @@ type reply struct {
 // on, and the next Kahuna asks for its answer under the same request id.
 func (c caller) Call(ctx context.Context, call operate.Call) (json.RawMessage, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, operate.Lost{Err: fault.From(err)}
+		return nil, operate.Lost{Unsent: true, Err: fault.From(err)}
 	}
 	asking, callOff := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan reply, 1)
@@ -70,10 +70,11 @@ func (c caller) Call(ctx context.Context, call operate.Call) (json.RawMessage, e
 
 func (c caller) ask(ctx context.Context, call operate.Call) (json.RawMessage, error) {
 	var result json.RawMessage
+	sent := false
 	err := c.fleet.Call(ctx, texts(call.Agents), call.Method, fleet.CallOptions{Request: call.Request, Trace: call.Trace, Timeout: call.Timeout,
-		WaitOnline: 5 * time.Second, Progress: func(p agentproto.Progress) { call.Progress(p) }}, call.Args, &result)
-	if err != nil && (errors.Is(err, fleet.ErrOffline) || errors.Is(err, link.ErrLost) || ctx.Err() != nil) {
-		return nil, operate.Lost{Err: fault.From(err)}
+		WaitOnline: 5 * time.Second, Chosen: func(string) { sent = true }, Progress: func(p agentproto.Progress) { call.Progress(p) }}, call.Args, &result)
+	if err != nil && (!sent || errors.Is(err, link.ErrLost)) {
+		return nil, operate.Lost{Unsent: !sent, Err: fault.From(err)}
 	}
 	return result, err
 }

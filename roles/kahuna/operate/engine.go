@@ -72,9 +72,9 @@ type Call struct {
 	Progress func(agentproto.Progress)
 }
 
-// Caller reaches agents. Call returns Unavailable when none of them is connected or the connection was
-// lost for good, and the agent's own fault when it answered with one. When ctx ends with ErrCalledOff as
-// its cause the agent is to stop as well; for every other cause it goes on, and is asked again later.
+// Caller reaches agents. Call returns Lost when none of them answered, and the agent's own fault when it
+// answered with one. When ctx ends with ErrCalledOff as its cause the agent is to stop as well; for every other
+// cause it goes on, and is asked again later.
 type Caller interface {
 	Call(ctx context.Context, c Call) (json.RawMessage, error)
 	Online(agent model.ID) bool
@@ -86,8 +86,8 @@ type Config struct {
 	Board  *place.Board // follows the store; nil: the room on the hosts is counted for each decision
 	Agents Caller
 	// Choose chooses one of some agents for a call now: prefer, should it be one of them and connected.
-	// Faults: Lost when none is connected; Unavailable when none of those that are offers the method. Nil: the
-	// first that is online.
+	// Fault: Lost, unsent, with Unavailable inside, when none is connected or none of those that are offers the
+	// method. Nil: the first that is online.
 	Choose func(agents []model.ID, method string, prefer model.ID) (model.ID, error)
 	Settle func(request string) // told when nobody asks under a request id any more; may be nil
 	Policy func() gate.Policy   // read at each request, like Rules

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -22,35 +23,38 @@ func (e *Engine) epoch() lease.Epoch {
 }
 
 // recipient decides to whom the next order of a step goes, which is recorded before it is sent. As long as
-// the agent that got the last one may hold it, nobody else gets one: both could be at work; holds tells that
-// it is so. An error says for whom it waits.
-func (e *Engine) recipient(op *operation.Operation, i int, c *operation.Call, r *run) (to model.ID, holds bool, err error) {
+// the agent that got the last one may be at work on it, nobody else gets one: both could be. An error says for
+// whom it waits.
+func (e *Engine) recipient(op *operation.Operation, i int, c *operation.Call, r *run) (model.ID, error) {
 	if c == nil {
-		return "", false, nil
+		return "", nil
+	}
+	held, err := e.held(op, i, r)
+	if err != nil {
+		return "", err
+	}
+	step, reach := &op.Steps[i], machine.Reach(e.Store.View(), c)
+	if held && slices.Contains(reach, step.Agent) {
+		return step.Agent, nil
+	}
+	return e.Choose(reach, c.Method, step.Agent)
+}
+
+// held tells whether the agent that got the last order of a step may be at work on it by order of this epoch.
+// An error (unshown) says that it may be by order of an older one.
+func (e *Engine) held(op *operation.Operation, i int, r *run) (bool, error) {
+	if !r.busy(op, i) {
+		return false, nil
 	}
 	changed := e.shownChanged()
 	v, step := e.Store.View(), &op.Steps[i]
-	reach := machine.Reach(v, c)
-	request, open := op.Order(i)
-	choose := func() (model.ID, bool, error) {
-		to, err := e.Choose(reach, c.Method, step.Agent)
-		return to, false, err
-	}
-	if !open || request == r.answered {
-		return choose()
-	}
 	if s := e.shown.Load(); s != nil {
 		if verdict := s.release(v, holding.Order(v, op, i)); !verdict.OK() {
-			if e.Agents.Online(step.Agent) { // it answered this epoch, and says itself what became of the order
-				return step.Agent, true, nil
-			}
-			return "", false, unshown{hinted(v, verdict), changed}
+			return false, unshown{hinted(v, verdict), changed}
 		}
 	}
-	if a, there := model.Find[*model.Agent](v, step.Agent); step.Epoch == e.epoch() && there && a.Fenced == "" && slices.Contains(reach, step.Agent) {
-		return step.Agent, true, nil
-	}
-	return choose()
+	a, there := model.Find[*model.Agent](v, step.Agent)
+	return there && a.Fenced == "" && step.Epoch == e.epoch(), nil
 }
 
 // hand records to whom the order of a step that has begun goes now, where that is not recorded yet. It does
@@ -60,11 +64,32 @@ func (e *Engine) hand(ctx context.Context, op *operation.Operation, i int, c *op
 	if c == nil || step.Agent == "" {
 		return false, nil
 	}
-	to, holds, err := e.recipient(op, i, c, r)
-	if err != nil || holds || to == step.Agent && step.Epoch == e.epoch() {
+	to, err := e.recipient(op, i, c, r)
+	var older unshown
+	if errors.As(err, &older) && e.Agents.Online(step.Agent) {
+		return false, nil // it answered this epoch, and says itself what became of the order
+	}
+	if err != nil || to == step.Agent && step.Epoch == e.epoch() {
 		return false, err
 	}
+	r.missed = false
+	r.idle, _ = op.Order(i)
 	return true, e.record(ctx, op, func(op *operation.Operation) { e.note(&op.Steps[i], to) })
+}
+
+// order records that a step goes to an agent under a new request id, to be done or undone as the state says.
+func (e *Engine) order(ctx context.Context, op *operation.Operation, i int, state operation.StepState, to model.ID, r *run) error {
+	last := op.Steps[i]
+	r.missed = r.busy(op, i) && to == last.Agent && last.Epoch == e.epoch()
+	return e.record(ctx, op, func(op *operation.Operation) {
+		step := &op.Steps[i]
+		step.State = state
+		step.Attempt++
+		e.note(step, to)
+		if r.idle = ""; !r.missed {
+			r.idle, _ = op.Order(i)
+		}
+	})
 }
 
 // note notes in a step to whom its order goes.
@@ -73,6 +98,12 @@ func (e *Engine) note(step *operation.Step, to model.ID) {
 	if to != "" {
 		step.Epoch = e.epoch()
 	}
+}
+
+// busy tells whether an agent may be at work on a step, for all that this run knows.
+func (r *run) busy(op *operation.Operation, i int) bool {
+	request, open := op.Order(i)
+	return open && request != r.idle
 }
 
 // firstOnline chooses an agent where nobody said how.
@@ -87,5 +118,5 @@ func (e *Engine) firstOnline(agents []model.ID, _ string, prefer model.ID) (mode
 		}
 		names = append(names, string(id))
 	}
-	return "", Lost{Err: fault.New(fault.Unavailable, "not connected: %s; check the agent on its host", strings.Join(names, ", "))}
+	return "", Lost{Unsent: true, Err: fault.New(fault.Unavailable, "not connected: %s; check the agent on its host", strings.Join(names, ", "))}
 }

@@ -268,7 +268,7 @@ func TestStepBeginsOnceSomebodyCanDoIt(t *testing.T) {
 			case <-able:
 				return agents[1], nil
 			default:
-				return "", fault.New(fault.Unavailable, "none of the connected agents offers it")
+				return "", operate.Lost{Unsent: true, Err: fault.New(fault.Unavailable, "none of the connected agents offers it")}
 			}
 		}
 	})

@@ -2,12 +2,9 @@ package operate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
-	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/core/machine"
 	"kowabunga/core/model"
@@ -120,15 +117,11 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 	}
 	step := &op.Steps[i]
 	if step.State != operation.Started {
-		to, _, err := e.recipient(op, i, step.Do, r)
+		to, err := e.recipient(op, i, step.Do, r)
 		if err != nil {
 			return e.hindered(ctx, op, i, r, err)
 		}
-		return e.record(ctx, op, func(op *operation.Operation) {
-			op.Steps[i].State = operation.Started
-			op.Steps[i].Attempt++
-			e.note(&op.Steps[i], to)
-		})
+		return e.order(ctx, op, i, operation.Started, to, r)
 	}
 	if err := e.resumable(op); err != nil {
 		return err
@@ -147,7 +140,7 @@ func (e *Engine) forward(ctx context.Context, op *operation.Operation, r *run) e
 	fpStarted.Hit()
 	result, err := e.call(ctx, op, i, "do", step.Do, r)
 	fpAnswered.Hit()
-	err = e.probe(ctx, op, step.Do, err)
+	err = e.probe(ctx, op, step.Do, r, err)
 	if err == nil {
 		r.moving()
 		err = e.record(ctx, op, func(op *operation.Operation) {
@@ -194,17 +187,15 @@ func (e *Engine) again(ctx context.Context, op *operation.Operation, i int, c *o
 	if lost(cause) {
 		return cause
 	}
-	to, none := e.Choose(machine.Reach(e.Store.View(), c), c.Method, "")
-	if err := e.record(ctx, op, func(op *operation.Operation) {
-		op.Steps[i].Attempt++
-		if none == nil {
-			e.note(&op.Steps[i], to)
+	step := &op.Steps[i]
+	to := step.Agent // until somebody can be asked, and where it may be at work on an earlier order
+	if !r.busy(op, i) {
+		if other, err := e.Choose(machine.Reach(e.Store.View(), c), c.Method, ""); err == nil {
+			to = other
 		}
-	}); err != nil {
-		return err
 	}
-	if now, ok := model.Find[*operation.Operation](e.Store.View(), op.ID); ok && none != nil {
-		r.answered, _ = now.Order(i) // nobody was asked under it yet
+	if err := e.order(ctx, op, i, step.State, to, r); err != nil {
+		return err
 	}
 	return cause
 }
@@ -228,16 +219,12 @@ func (e *Engine) backward(ctx context.Context, op *operation.Operation, r *run) 
 		if err := e.untouched(op); err != nil { // as long as it is recorded of which epoch the last order is
 			return err
 		}
-		to, _, err := e.recipient(op, i, step.Undo, r)
+		to, err := e.recipient(op, i, step.Undo, r)
 		if err != nil {
 			r.waits(err, e.Now(), e.Patience)
 			return err
 		}
-		return e.record(ctx, op, func(op *operation.Operation) {
-			op.Steps[i].State = operation.Undoing
-			op.Steps[i].Attempt++
-			e.note(&op.Steps[i], to)
-		})
+		return e.order(ctx, op, i, operation.Undoing, to, r)
 	}
 	if err := e.resumable(op); err != nil {
 		return err
@@ -286,61 +273,6 @@ func last(op *operation.Operation) int {
 		}
 	}
 	return -1
-}
-
-// transient tells whether trying again may help.
-func transient(err error) bool {
-	switch fault.CodeOf(err) {
-	case fault.Unavailable, fault.Throttled, fault.Cancelled:
-		return true
-	}
-	return false
-}
-
-// lost tells whether the outcome of a call is unknown, because no agent was asked or none answered.
-func lost(err error) bool {
-	var l Lost
-	return asLost(err, &l)
-}
-
-func (e *Engine) call(ctx context.Context, op *operation.Operation, i int, direction string, c *operation.Call, r *run) (json.RawMessage, error) {
-	if c == nil {
-		return nil, nil
-	}
-	timeout := time.Duration(c.Timeout) * time.Millisecond
-	if timeout == 0 {
-		timeout = e.StepTimeout
-	}
-	step, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	if direction == "do" && !op.Forward {
-		stop := func() { end(ErrCalledOff) }
-		r.interruptible(stop)
-		defer r.interruptible(nil)
-		if e.calledOffNow(op.ID) {
-			stop()
-		}
-	}
-	request := op.RequestOf(i, direction)
-	if !slices.Contains(r.asked, request) {
-		r.asked = append(r.asked, request)
-	}
-	agents := []model.ID{op.Steps[i].Agent}
-	if agents[0] == "" {
-		agents = machine.Reach(e.Store.View(), c)
-	}
-	result, err := e.Agents.Call(step, Call{Agents: agents, Method: c.Method, Request: request, Trace: op.Request, Timeout: timeout,
-		Args: json.RawMessage(c.Args.Reveal()), Progress: func(p agentproto.Progress) {
-			p.Request, p.Note = request, op.Steps[i].Name
-			r.mu.Lock()
-			r.progress = p
-			r.mu.Unlock()
-			r.moving()
-		}})
-	if err != nil && !lost(err) {
-		r.answered = request
-	}
-	return result, err
 }
 
 // record commits a move of the operation. It works on the state of now, so that a cancellation that

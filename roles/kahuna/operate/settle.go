@@ -29,7 +29,7 @@ func (e *Engine) settle(r *run) {
 
 // probe decides what an error of a call means if the agent does not know whether the call was done:
 // Unavailable, another attempt does no harm; Unknown, it might. Any other error stands.
-func (e *Engine) probe(ctx context.Context, op *operation.Operation, c *operation.Call, err error) error {
+func (e *Engine) probe(ctx context.Context, op *operation.Operation, c *operation.Call, r *run, err error) error {
 	if err == nil || !fault.Is(err, fault.Unknown) {
 		return err
 	}
@@ -38,7 +38,8 @@ func (e *Engine) probe(ctx context.Context, op *operation.Operation, c *operatio
 		result, failed := e.Agents.Call(ctx, Call{Agents: machine.Reach(e.Store.View(), ask), Method: ask.Method, Trace: op.Request,
 			Timeout: time.Duration(ask.Timeout) * time.Millisecond, Args: json.RawMessage(ask.Args.Reveal()), Progress: func(agentproto.Progress) {}})
 		if failed != nil && transient(failed) {
-			return Lost{Err: fault.From(failed)} // the step is asked for as before, and this again
+			r.idle = "" // another agent would do it once more: it is asked for as before, and this again
+			return Lost{Err: fault.From(failed)}
 		}
 		if failed == nil {
 			failed = again(result)

@@ -11,17 +11,6 @@ import (
 // ErrCalledOff is why a step's context ends when somebody calls its operation off.
 var ErrCalledOff = errors.New("the operation was called off")
 
-// Lost wraps the fault of a call that no agent answered: it was not sent, or its answer never came.
-type Lost struct{ Err error }
-
-// Error is the text of the fault inside.
-func (l Lost) Error() string { return l.Err.Error() }
-
-// Unwrap gives the fault inside.
-func (l Lost) Unwrap() error { return l.Err }
-
-func asLost(err error, l *Lost) bool { return errors.As(err, l) }
-
 // interruptible sets what calls the running step off.
 func (r *run) interruptible(stop context.CancelFunc) {
 	r.mu.Lock()

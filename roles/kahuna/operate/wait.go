@@ -139,9 +139,13 @@ func (e *Engine) Progress(id model.ID) (agentproto.Progress, bool) {
 
 // run is an operation being driven.
 type run struct {
-	done     chan struct{}
-	asked    []string // requests that agents may remember; of the goroutine that drives
-	answered string   // the last request that was answered with a fault, so that no agent is at work on it; likewise
+	done  chan struct{}
+	asked []string // requests that agents may remember; of the goroutine that drives
+	// idle is the last request if no agent is at work on its step: it was answered with a fault, or this process
+	// recorded it and sent it to nobody so far. missed tells that its agent may be at work on an earlier one of
+	// that step, which was not answered. Likewise.
+	idle   string
+	missed bool
 
 	mu       sync.Mutex
 	progress agentproto.Progress

@@ -284,7 +284,7 @@ func (c *cloud) must(name, id string, path map[string]string, query behaviour.Qu
 	if err != nil {
 		c.t.Fatalf("%s: %v", id, err)
 	}
-	if a.Object != nil {
+	if a.Object != nil && name != "" {
 		c.ids[name] = a.Object.Base().ID
 	}
 	return a.Object
