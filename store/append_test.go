@@ -229,17 +229,17 @@ func TestTail(t *testing.T) {
 	if got := tail(t, s, 1); len(got) != 7 {
 		t.Errorf("%d records: what is not published was cut", len(got))
 	}
-	if got, err := s.Tail(3, 1); err != nil || len(got) != 1 {
+	if got, err := s.Tail(3, s.End().Index, 1); err != nil || len(got) != 1 {
 		t.Errorf("%d records of a byte at most, %v", len(got), err)
 	}
 	first := tail(t, s, 2)
-	if got, err := s.Tail(2, len(first[0])+len(first[1])+1); err != nil || len(got) != 2 {
+	if got, err := s.Tail(2, s.End().Index, len(first[0])+len(first[1])+1); err != nil || len(got) != 2 {
 		t.Errorf("%d records in the room of two, %v", len(got), err)
 	}
 	if got := tail(t, s, 8); len(got) != 0 {
 		t.Errorf("%d records after the end", len(got))
 	}
-	if _, err := s.Tail(9, 1); !fault.Is(err, fault.Conflict) {
+	if _, err := s.Tail(9, s.End().Index, 1); !fault.Is(err, fault.Conflict) {
 		t.Errorf("beyond the end: %v", err)
 	}
 	s.Publish(5)
@@ -249,7 +249,7 @@ func TestTail(t *testing.T) {
 	if cut := s.CutAt(); cut.Index != 4 || len(tail(t, s, 5)) != 3 {
 		t.Errorf("cut at %+v", cut)
 	}
-	if _, err := s.Tail(4, 1); !fault.Is(err, fault.NotFound) {
+	if _, err := s.Tail(4, s.End().Index, 1); !fault.Is(err, fault.NotFound) {
 		t.Errorf("what was cut: %v", err)
 	}
 	for index, there := range map[uint64]bool{3: false, 4: true, 5: true, 7: true, 8: false} {

@@ -274,6 +274,10 @@ func (s *Store) failed(cause error) error {
 	s.rewind()
 	known, broken := s.failure.Load() != nil, s.broken
 	f := &fault.Error{Code: fault.Unavailable, Op: "write to the store", Message: "the change could not be written; nothing was changed; free some disk space or repair the disk", Err: cause}
+	if s.withdraw() {
+		f.Message = "the change could not be written here, and may stand at the other Kahuna; free some disk space or repair the disk"
+		s.Halt(f)
+	}
 	if !s.stands() {
 		s.broken = true
 		f.Message = "it is not known whether the change was written; the store takes no more changes until Kahuna is restarted"

@@ -33,6 +33,8 @@ func play(role string) int {
 		return 0
 	case "full":
 		return fillUp(opts)
+	case "unwritten":
+		return unwritten(opts)
 	case "paused":
 		return pausedAnswer(opts)
 	case "restore":

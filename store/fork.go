@@ -106,7 +106,7 @@ func (s *Store) writeFork(out *framer, h ForkHeader) error {
 	out.json('h', h)
 	end := forkEnd{}
 	for at := h.After.Index; at < h.Index; {
-		records, err := s.Tail(at+1, readAtOnceBytes)
+		records, err := s.Tail(at+1, h.Index, readAtOnceBytes)
 		if err != nil {
 			return err
 		}

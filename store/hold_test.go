@@ -56,7 +56,7 @@ func TestReopenedShowsWhatWasPublished(t *testing.T) {
 	if got := content(s.View()); got != want || s.Tip() != shown || s.End() != end || s.Status().Position != shown {
 		t.Errorf("shown at %+v of %+v\n%swant\n%s", s.Tip(), s.End(), got, want)
 	}
-	if records, err := s.Tail(shown.Index+1, 1<<20); err != nil || len(records) != 2 {
+	if records, err := s.Tail(shown.Index+1, s.End().Index, 1<<20); err != nil || len(records) != 2 {
 		t.Errorf("%d records are left to publish, %v", len(records), err)
 	}
 	sound(t, s)
@@ -133,17 +133,15 @@ func TestProbeWrites(t *testing.T) {
 	if got := crashed().Tip().Index; got != 0 {
 		t.Errorf("record %d is known as published before anything was written", got)
 	}
-	grown := s.Grown()
+	moved(s)
 	if err := s.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := crashed().Tip(); got != s.Tip() || got.Index != 1 || s.End() != got {
 		t.Errorf("%+v is known as published after a probe", got)
 	}
-	select {
-	case <-grown:
+	if moved(s) {
 		t.Error("a probe made the journal grow")
-	default:
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

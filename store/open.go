@@ -42,14 +42,16 @@ type Store struct {
 	once    sync.Once
 
 	// What the committer shares with those who publish and halt.
-	mu      sync.Mutex
-	memory  sync.RWMutex // taken within mu to change recent; whoever reads that need not wait for answers being given
-	held    []*snapshot  // committed and not published, one for each record
-	recent  recent       // of the last records
-	waiters []waiter     // in order of index
-	halts   int          // how often it was halted
-	cutting bool         // what lies beyond keep is being removed
-	keep    uint64
+	mu        sync.Mutex
+	memory    sync.RWMutex // taken within mu to change recent; whoever reads that need not wait for answers being given
+	held      []*snapshot  // committed and not published, one for each record
+	recent    recent       // of the last records
+	making    making       // what is being written
+	unwritten Epoch        // of what could not be written after somebody had it
+	waiters   []waiter     // in order of index
+	halts     int          // how often it was halted
+	cutting   bool         // what lies beyond keep is being removed
+	keep      uint64
 
 	// The committer's own.
 	tip         *tree.Root    // what the next draft begins from

@@ -32,6 +32,10 @@ type Options struct {
 	// Held opens the store as one of a pair: no epoch begins, changes are refused until Begin, and nothing
 	// is shown that Publish did not name, after a restart no more than the last commit knew as published.
 	Held bool
+
+	// Moved, with room for one, gets an item unless it has one, as soon as End, Making or Unwritten are not what
+	// they were.
+	Moved chan struct{}
 }
 
 // Retention bounds the journal. The last record is always kept, and whatever is cut is cut at the old

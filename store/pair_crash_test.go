@@ -62,7 +62,7 @@ func pairStep(dir, what string) int {
 		step = func() error { _, err := b.Begin(ctx, Epoch{Counter: 2, Node: "there"}); return err }
 	case what == "append":
 		step = func() error {
-			records, err := a.Tail(b.End().Index+1, 1<<20)
+			records, err := a.Tail(b.End().Index+1, a.End().Index, 1<<20)
 			if err == nil {
 				_, err = b.Append(ctx, records)
 			}

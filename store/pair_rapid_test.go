@@ -59,7 +59,7 @@ func (c *couple) open(n int) {
 // learn works out the states that the leader's records lead to.
 func (c *couple) learn() {
 	s := c.nodes[c.leads]
-	raw, err := s.Tail(s.Tip().Index+1, 1<<20)
+	raw, err := s.Tail(s.Tip().Index+1, s.End().Index, 1<<20)
 	c.must(err)
 	for _, b := range raw {
 		r, err := journal.Decode(b)
@@ -248,7 +248,7 @@ func (c *couple) Ship(*rapid.T) {
 		c.n++
 		c.must(to.Cut(context.Background(), Position{at, h}, filepath.Join(c.dir, "forks", strconv.Itoa(c.n))))
 	}
-	records, err := from.Tail(at+1, rapid.SampledFrom([]int{1, 600, 1 << 20}).Draw(c.T, "bytes"))
+	records, err := from.Tail(at+1, from.End().Index, rapid.SampledFrom([]int{1, 600, 1 << 20}).Draw(c.T, "bytes"))
 	if errors.Is(err, ErrGone) {
 		c.Install(nil)
 		return

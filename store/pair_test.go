@@ -17,7 +17,7 @@ import (
 // pairing are options of one of a pair.
 func pairing(dir string) Options {
 	opts := options(dir)
-	opts.Held = true
+	opts.Held, opts.Moved = true, make(chan struct{}, 1)
 	return opts
 }
 
@@ -34,7 +34,7 @@ func begin(t testing.TB, s *Store, counter uint64) Position {
 // later makes a change whose answer comes once it is published.
 func later(t testing.TB, s *Store, request string, f func(model.Draft) error) <-chan answer {
 	t.Helper()
-	grown, told, refused := s.Grown(), make(chan answer, 1), make(chan error, 1)
+	end, told, refused := s.End(), make(chan answer, 1), make(chan error, 1)
 	go func() {
 		index, err := s.Update(context.Background(), Cause{Actor: "test", What: "test", Request: request}, func(d model.Draft) error {
 			err := f(d)
@@ -45,14 +45,26 @@ func later(t testing.TB, s *Store, request string, f func(model.Draft) error) <-
 		})
 		told <- answer{index, err}
 	}()
-	select {
-	case <-grown:
-	case err := <-refused:
-		t.Fatal(err)
-	case got := <-told:
-		t.Fatalf("answered %+v before anything was written", got)
+	for s.End() == end {
+		select {
+		case <-s.opts.Moved:
+		case err := <-refused:
+			t.Fatal(err)
+		case got := <-told:
+			t.Fatalf("answered %+v before anything was written", got)
+		}
 	}
 	return told
+}
+
+// moved tells whether the store has told of a change of its end since the last call.
+func moved(s *Store) bool {
+	select {
+	case <-s.opts.Moved:
+		return true
+	default:
+		return false
+	}
 }
 
 // unanswered fails the test when there is an answer.
@@ -68,7 +80,7 @@ func unanswered(t testing.TB, told <-chan answer) {
 // ship brings all that one store has and another lacks to the other.
 func ship(t testing.TB, from, to *Store) Position {
 	t.Helper()
-	records, err := from.Tail(to.End().Index+1, 1<<20)
+	records, err := from.Tail(to.End().Index+1, from.End().Index, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,15 +338,12 @@ func TestRepeatedRequestGetsItsFirstAnswer(t *testing.T) {
 	}
 	unanswered(t, second)
 	b.Publish(b.End().Index)
-	for done := false; !done; { // it may have come after Probe
-		select {
-		case got := <-second:
-			if done = true; got.err != nil || there != first {
-				t.Errorf("the repeat made %q, the request %q: %v", there, first, got.err)
-			}
-		case <-b.Grown():
-			t.Fatal("the repeat made something")
-		}
+	end := b.End()
+	if got := <-second; got.err != nil || there != first { // it may have come after Probe
+		t.Errorf("the repeat made %q, the request %q: %v", there, first, got.err)
+	}
+	if b.End() != end {
+		t.Error("the repeat made something")
 	}
 }
 

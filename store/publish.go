@@ -23,7 +23,6 @@ type snapshot struct {
 // ending is where the file ends.
 type ending struct {
 	state state
-	grown chan struct{} // closed when it ends further on
 }
 
 // waiter is a caller whose answer tells about a state that is not published yet.
@@ -109,16 +108,10 @@ func (s *Store) grown(records []*pending) {
 	if !s.opts.Held || s.published.Load() == nil { // all of it is published at once, or it is the first
 		s.held = append(s.held, s.last)
 	}
-	old := s.end.Load()
-	now := &ending{state: s.last.state}
-	if old != nil && len(records) == 0 {
-		now.grown = old.grown
-	} else {
-		now.grown = make(chan struct{})
-	}
-	s.end.Store(now)
-	if old != nil && len(records) > 0 {
-		close(old.grown)
+	s.end.Store(&ending{state: s.last.state})
+	s.making = making{}
+	if len(records) > 0 {
+		s.moved()
 	}
 }
 
@@ -227,6 +220,3 @@ func (s *Store) settle() {
 
 // End is where the file ends: everything up to it is committed and synced, published or not.
 func (s *Store) End() Position { return s.end.Load().state.Position }
-
-// Grown is closed as soon as End has moved on from where it is now. Take it before looking at End.
-func (s *Store) Grown() <-chan struct{} { return s.end.Load().grown }

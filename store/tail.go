@@ -6,12 +6,16 @@ import (
 	"kowabunga/store/journal"
 )
 
-// Tail returns the bytes of records from index from on, unpublished ones included, up to maxBytes of
-// them, the first whatever its size; none at the end. They must not be changed. Faults: as Journal.
-func (s *Store) Tail(from uint64, maxBytes int) (out [][]byte, err error) {
+// Tail returns the bytes of records from one index to another, unpublished ones included and those that are being
+// written where the first is in memory, up to maxBytes of them, the first whatever its size; none at the end. They
+// must not be changed. Faults: as Journal.
+func (s *Store) Tail(from, to uint64, maxBytes int) (out [][]byte, err error) {
+	if out = s.Recent(from, to, maxBytes); len(out) > 0 {
+		return out, nil
+	}
 	size := 0
 	// A transaction sees a record a moment before it is synced; End does not.
-	err = s.each(from, s.End().Index, "begin with a snapshot", func(raw []byte) (bool, error) {
+	err = s.each(from, min(to, s.End().Index), "begin with a snapshot", func(raw []byte) (bool, error) {
 		if size += len(raw); size > maxBytes && len(out) > 0 {
 			return false, nil
 		}
@@ -47,16 +51,12 @@ func (m *recent) add(r *Record, raw []byte) {
 func (s *Store) remembered(from, end uint64) (out [][]byte) {
 	s.memory.RLock()
 	defer s.memory.RUnlock()
-	file := s.end.Load().state
-	if from <= file.Cut.Index {
-		return nil
-	}
-	for at := from; at <= min(end, file.Index, from+readAtOnce-1); at++ {
-		e := &s.recent[at%uint64(len(s.recent))]
-		if e.at.Index != at || e.raw == nil {
+	for at := from; at <= min(end, from+readAtOnce-1); at++ {
+		raw, making := s.inMemory(at)
+		if raw == nil || making {
 			break
 		}
-		out = append(out, e.raw)
+		out = append(out, raw)
 	}
 	return out
 }

@@ -60,7 +60,11 @@ func (s *Store) write(at moments, records []*pending, cuts int) (next state, err
 			return err
 		}
 		next.Published = s.note(next)
-		return writeState(tx, &next)
+		if err := writeState(tx, &next); err != nil {
+			return err
+		}
+		s.offer(records)
+		return nil
 	})
 	return next, err
 }

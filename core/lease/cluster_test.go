@@ -58,6 +58,7 @@ type host struct {
 	draining  bool
 	hung      bool
 	writes    []Write // that hang
+	begins    Epoch   // once the log is done with what it makes
 	logs      int
 	snapshots int // sent
 	image     []Entry
@@ -66,6 +67,27 @@ type host struct {
 type memoryLog struct {
 	entries []Entry
 	cut     Position // what lies before it is not shown any more
+	making  *Entry
+	read    bool // somebody has what is being written
+}
+
+func (l *memoryLog) Making() (Position, Epoch) {
+	if l.making == nil {
+		return Position{}, Epoch{}
+	}
+	return l.making.Position, l.making.Epoch
+}
+func (l *memoryLog) Makes(p Position) bool { return l.making != nil && l.making.Position == p }
+
+// after gives ten records at most that follow a position up to an index.
+func (l *memoryLog) after(p Position, to uint64) (out []Entry) {
+	if end := uint64(len(l.entries)); p.Index < end {
+		out = append(out, l.entries[p.Index:min(end, to, p.Index+10)]...)
+	}
+	if m := l.making; m != nil && p.Index+uint64(len(out))+1 == m.Position.Index && m.Position.Index <= to {
+		out, l.read = append(out, *m), true
+	}
+	return out
 }
 
 func (l *memoryLog) End() Position {
@@ -83,11 +105,14 @@ func (l *memoryLog) At(i uint64) ([32]byte, Epoch, bool) {
 }
 
 // add appends a record of an epoch with some content.
-func (l *memoryLog) add(e Epoch, content string) {
+func (l *memoryLog) add(e Epoch, content string) { l.entries = append(l.entries, l.next(e, content)) }
+
+// next is the record of an epoch with some content that would be added.
+func (l *memoryLog) next(e Epoch, content string) Entry {
 	end := l.End()
 	b := append(end.Hash[:], fmt.Sprint(e, content)...)
 	b = binary.BigEndian.AppendUint64(b, end.Index)
-	l.entries = append(l.entries, Entry{Position: Position{end.Index + 1, sha256.Sum256(b)}, Epoch: e, Data: []byte(content)})
+	return Entry{Position: Position{end.Index + 1, sha256.Sum256(b)}, Epoch: e, Data: []byte(content)}
 }
 
 func newCluster(t *testing.T, witnesses int) *cluster {
@@ -175,9 +200,7 @@ func (h *host) step(e Event) {
 			later(time.Millisecond, func() Event { h.log.entries = h.log.entries[:f.To.Index]; return Written{f.Token, true} })
 		case Ship:
 			m := f.Message
-			if m.Prev.Index < uint64(len(h.log.entries)) {
-				m.Records = append([]Entry{}, h.log.entries[m.Prev.Index:min(int(m.Prev.Index)+10, len(h.log.entries))]...)
-			}
+			m.Records = h.log.after(m.Prev, m.End.Index)
 			h.c.deliver(h, Address{Node: f.To}, m)
 		case ShipSnapshot:
 			h.snapshots++
@@ -193,7 +216,14 @@ func (h *host) step(e Event) {
 				return Written{f.Token, true}
 			})
 		case Begin:
-			later(time.Millisecond, func() Event { h.log.add(f.Epoch, "epoch begins"); return Grown{h.log.End()} })
+			later(time.Millisecond, func() Event {
+				if h.log.making != nil {
+					h.begins = f.Epoch // after that
+					return Tick{}
+				}
+				h.log.add(f.Epoch, "epoch begins")
+				return Grown{}
+			})
 		case Publish:
 			if f.Position.Index < h.published.Index {
 				h.c.t.Fatalf("%s unpublishes", h.id)
@@ -307,6 +337,6 @@ func (h *host) write(content string) func() bool {
 	e := h.replica.Status(h.c.now).Epoch
 	h.log.add(e, content)
 	at := h.log.End()
-	h.step(Grown{at})
+	h.step(Grown{})
 	return func() bool { return h.published.Index >= at.Index }
 }

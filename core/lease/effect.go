@@ -2,11 +2,13 @@ package lease
 
 import "time"
 
-// Log is what a replica asks about its log. It answers as of what is on disk.
+// Log is what a replica asks about its log. It answers as of what is on disk, Making and Makes excepted.
 type Log interface {
 	End() Position                                            // the last record on disk
 	Cut() Position                                            // the last record that retention removed
 	At(index uint64) (hash [32]byte, epoch Epoch, there bool) // a record that is kept, or the cut
+	Making() (last Position, epoch Epoch)                     // of a primary: what is being written, zero when nothing is
+	Makes(p Position) bool                                    // one of those that are being written
 }
 
 // Durable is what a node keeps in a file of its own, never in the log, a snapshot or a backup.
@@ -49,7 +51,7 @@ type CutTail struct {
 	To    Position
 }
 
-// Ship sends the records after Message.Prev, as many as fit, to a node.
+// Ship sends the records after Message.Prev up to Message.End, as many as fit, to a node.
 type Ship struct {
 	To      NodeID
 	Message Entries
@@ -132,8 +134,12 @@ type Written struct {
 	OK    bool
 }
 
-// Grown tells that the log of a primary is on disk up to End.
-type Grown struct{ End Position }
+// Grown tells that the log of a primary is on disk further on, or that more of it is being written.
+type Grown struct{}
+
+// Unwritten tells that records of an epoch that were being written when Ship took them are not on disk here, and
+// never will be: the log takes nothing more of that epoch.
+type Unwritten struct{ Epoch Epoch }
 
 // SnapshotArrived tells that a whole snapshot was received and checked: installing it makes the log end
 // at End.
@@ -171,6 +177,7 @@ func (Saved) event()           {}
 func (Fsynced) event()         {}
 func (Written) event()         {}
 func (Grown) event()           {}
+func (Unwritten) event()       {}
 func (SnapshotArrived) event() {}
 func (SetWitnesses) event()    {}
 func (SetMode) event()         {}

@@ -41,6 +41,7 @@ const (
 	FlawAnswersInMemory          // M32: answers are kept in memory only
 	FlawGenerationAlone          // M33: generations are compared without epochs
 	FlawAllocateUnseen           // M34: allocates before inventory after a lossy promotion
+	FlawGoOnUnwritten            // M35: goes on in an epoch of which records are not on disk that the other node may have
 )
 
 // Flaws is a set of flaws.

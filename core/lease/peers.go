@@ -9,7 +9,7 @@ import (
 type peer struct {
 	node   Node
 	log    LogID
-	acked  Position // on disk there, and the same here
+	acked  Position // on disk there, and the same here or being written here
 	next   Position // where the next message begins
 	known  bool     // whether next is a place that both have
 	heard  time.Duration
@@ -46,11 +46,46 @@ func (n *Replica) shipAll() {
 	if n.reign == nil {
 		return
 	}
-	end := n.cfg.Log.End()
 	for _, p := range n.sortedPeers() {
-		if p.known && !p.flying && p.next.Index < end.Index {
+		if p.known && !p.flying && p.next.Index < n.tip(p).Index {
 			n.ship(p)
 		}
+	}
+}
+
+// tip is up to where a node is to have the log: where acknowledgements wait for it, what is being written here as
+// well, so that both disks work at the same time.
+func (n *Replica) tip(p *peer) Position {
+	if last, e := n.cfg.Log.Making(); e == n.reign.epoch && n.waitsFor(p.log) { // else it is of an epoch before
+		return last
+	}
+	return n.cfg.Log.End()
+}
+
+// waitsFor tells whether acknowledgements wait for a log.
+func (n *Replica) waitsFor(log LogID) bool {
+	return log != "" && (n.reign.waitFor == log || slices.ContainsFunc(n.reign.records(), func(k *Record) bool { return k.InSync(log) }))
+}
+
+// made tells whether the log has a position for certain, or is about to have it.
+func (n *Replica) made(p Position) bool {
+	_, e := n.cfg.Log.Making()
+	return e == n.reign.epoch && n.cfg.Log.Makes(p) || n.here(p) // in this order: it goes from one to the other
+}
+
+// unwritten ends the reign in which records did not get on disk that the other node may have: what came next would
+// have the index and the epoch of something else there. Nobody is elected here until the disk takes writes again.
+func (n *Replica) unwritten(e Epoch) {
+	if n.reign == nil || n.reign.epoch != e || n.cfg.Flaws.Has(FlawGoOnUnwritten) {
+		return
+	}
+	const why = "its disk did not take records that the other node may have"
+	n.lose(why)
+	n.giveUpAttempt(why)
+	if n.stuck == 0 {
+		n.token++
+		n.stuck = n.token
+		n.do(Fsync{Token: n.token})
 	}
 }
 
@@ -59,12 +94,12 @@ func (n *Replica) ship(p *peer) {
 	r := n.reign
 	p.n++
 	p.flying, p.beatAt = true, n.now+beat
-	if p.known && !n.here(p.next) {
+	if p.known && !n.made(p.next) {
 		p.known = false // retention took what comes next: ask what it has, then send a snapshot
 	}
-	m := Entries{Epoch: r.epoch, N: p.n, Prev: p.next, End: n.cfg.Log.End(), Published: n.published, Had: p.acked, HadLog: p.log}
+	m := Entries{Epoch: r.epoch, N: p.n, Prev: p.next, End: n.tip(p), Published: n.published, Had: p.acked, HadLog: p.log}
 	if !p.known {
-		m.Prev = m.End
+		m.Prev = n.cfg.Log.End()
 	}
 	if p.known && m.Prev.Index < m.End.Index {
 		n.do(Ship{To: p.node.ID, Message: m})
@@ -87,7 +122,6 @@ func (n *Replica) shipped(from Address, m EntriesReply) {
 	if p.log != m.Log {
 		p.log, p.acked, p.known = m.Log, Position{}, false
 	}
-	end := n.cfg.Log.End()
 	if m.N == p.n {
 		p.flying = false
 	} else if !m.OK {
@@ -95,25 +129,25 @@ func (n *Replica) shipped(from Address, m EntriesReply) {
 	}
 	if m.OK {
 		p.image = 0
-		if m.End.Index > end.Index || !n.here(m.End) {
+		if !n.made(m.End) {
 			p.known = false // it will find out itself
 			return
 		}
 		if !p.known || m.End.Index > p.next.Index {
 			p.next, p.known = m.End, true
 		}
-		if m.End.Index > p.acked.Index || m.End.Index >= end.Index {
+		if m.End.Index > p.acked.Index || m.End.Index >= n.cfg.Log.End().Index {
 			p.acked, p.moved = m.End, n.now
 		}
 		n.progress()
 		n.grow(p)
-		if n.reign == r && !p.flying && p.next.Index < end.Index {
+		if n.reign == r && !p.flying && p.next.Index < n.tip(p).Index {
 			n.ship(p)
 		}
 		return
 	}
 	for _, at := range m.Try {
-		if at.Index <= end.Index && n.here(at) {
+		if n.made(at) {
 			p.next, p.known = at, true
 			n.ship(p)
 			return
@@ -183,7 +217,7 @@ func (n *Replica) grow(p *peer) {
 		return
 	}
 	end := n.cfg.Log.End().Index
-	if r.waitFor == "" && end-p.acked.Index < growWithin {
+	if r.waitFor == "" && end < p.acked.Index+growWithin {
 		r.waitFor, r.waits = p.log, n.now
 	}
 	if r.waitFor != p.log || p.acked.Index < n.published.Index {

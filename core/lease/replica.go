@@ -141,6 +141,8 @@ func (n *Replica) Step(now time.Duration, e Event) []Effect {
 			n.progress()
 			n.shipAll()
 		}
+	case Unwritten:
+		n.unwritten(e.Epoch)
 	case SnapshotArrived:
 		n.snapshotArrived(e)
 	default:

@@ -85,7 +85,7 @@ func open(cfg Config, log *slog.Logger, level *slog.LevelVar) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := store.Options{Dir: cfg.data(), Tables: tables(), SealKey: seal, Log: log.With("part", "store"), Held: true,
+	options := store.Options{Dir: cfg.data(), Tables: tables(), SealKey: seal, Log: log.With("part", "store"), Held: true, Moved: make(chan struct{}, 1),
 		Retention: store.Retention{Age: cfg.Journal.Age, Bytes: int64(cfg.Journal.Size)}, Follower: &s.board}
 	opened, err := store.Open(options)
 	if err != nil {

@@ -18,12 +18,13 @@ import (
 // Journal is what the driver needs of the store.
 type Journal interface {
 	lease.Log
-	Grown() <-chan struct{}    // closed when End moves on
-	Replaced() <-chan struct{} // closed when Install begins Grown anew
+	Moved() <-chan struct{}                                  // has an item when End, Making or Unwritten changed
+	Unwritten() lease.Epoch                                  // in which the last records failed that somebody had from Tail or Recent
+	Recent(from, to uint64, most int) ([]lease.Entry, error) // what Tail returns, as far as it is in memory
 	Begin(ctx context.Context, e lease.Epoch) error
 	Halt(reason error)
 	Publish(index uint64)
-	Tail(from uint64, most int) ([]lease.Entry, error) // from an index on, at most so many bytes, but one record
+	Tail(from, to uint64, most int) ([]lease.Entry, error) // at most so many bytes, but one record
 	Append(ctx context.Context, entries []lease.Entry) error
 	CutTail(ctx context.Context, to lease.Position) error
 	Probe(ctx context.Context) error
@@ -81,23 +82,24 @@ const (
 
 // Driver runs a replica: one goroutine owns it.
 type Driver struct {
-	cfg     Config
-	replica *lease.Replica
-	events  chan lease.Event
-	orders  chan order
-	saves   *Queue // of the voter's file
-	log     *Queue // of the journal
-	work    sync.WaitGroup
-	ctx     context.Context // of the work that effects begin; ends with Run
-	stop    context.CancelFunc
-	failed  chan error
-	status  atomic.Pointer[lease.Status]
-	changed atomic.Pointer[chan struct{}] // closed when status shows another role, phase, record, primary or right, or, of one that follows, another published record
-	alone   atomic.Bool
-	at      atomic.Int64 // when status was taken, of the boot-time clock
-	durable atomic.Pointer[lease.Durable]
-	rules   atomic.Pointer[lease.Epoch] // the epoch this node is primary in
-	fetches atomic.Bool                 // a snapshot is being fetched
+	cfg       Config
+	replica   *lease.Replica
+	events    chan lease.Event
+	orders    chan order
+	saves     *Queue // of the voter's file
+	log       *Queue // of the journal
+	work      sync.WaitGroup
+	ctx       context.Context // of the work that effects begin; ends with Run
+	stop      context.CancelFunc
+	failed    chan error
+	status    atomic.Pointer[lease.Status]
+	changed   atomic.Pointer[chan struct{}] // closed when status shows another role, phase, record, primary or right, or, of one that follows, another published record
+	alone     atomic.Bool
+	at        atomic.Int64 // when status was taken, of the boot-time clock
+	durable   atomic.Pointer[lease.Durable]
+	rules     atomic.Pointer[lease.Epoch] // the epoch this node is primary in
+	fetches   atomic.Bool                 // a snapshot is being fetched
+	unwritten lease.Epoch                 // that the replica was told of
 
 	mu     sync.Mutex
 	asking map[lease.Witness]int
@@ -144,7 +146,6 @@ func (d *Driver) Run(ctx context.Context) error {
 	_ = os.Remove(filepath.Join(d.cfg.Dir, snapshotFile)) // of a process before
 	d.work.Go(func() { d.saves.Run() })
 	d.work.Go(func() { d.log.Run() })
-	d.work.Go(func() { d.watch(d.ctx) })
 	d.chosen(d.cfg.State.Voter.Record, true)
 	d.step(lease.Tick{})
 	timer := time.NewTimer(0)
@@ -154,6 +155,8 @@ func (d *Driver) Run(ctx context.Context) error {
 		select {
 		case e := <-d.events:
 			d.step(e)
+		case <-d.cfg.Journal.Moved():
+			d.moved()
 		case o := <-d.orders:
 			err := d.replica.Refusal(o.event)
 			if err == nil {
@@ -193,6 +196,8 @@ func (d *Driver) leave() {
 		select {
 		case e := <-d.events:
 			d.step(e)
+		case <-d.cfg.Journal.Moved():
+			d.moved()
 		case <-again.C:
 			d.step(lease.Shutdown{}) // the last word may have been lost
 		case <-d.failed:
@@ -278,6 +283,15 @@ func (d *Driver) step(e lease.Event) {
 	d.chosen(d.see(now).Record, false)
 }
 
+// moved tells the replica what became of its log.
+func (d *Driver) moved() {
+	if e := d.cfg.Journal.Unwritten(); e != d.unwritten {
+		d.unwritten = e
+		d.step(lease.Unwritten{Epoch: e})
+	}
+	d.step(lease.Grown{})
+}
+
 func (d *Driver) see(now time.Duration) *lease.Status {
 	s := d.replica.Status(now)
 	d.at.Store(int64(now))
@@ -326,22 +340,5 @@ func (d *Driver) fail(err error) {
 	select {
 	case d.failed <- err:
 	default:
-	}
-}
-
-// watch tells the replica how its log grows.
-func (d *Driver) watch(ctx context.Context) {
-	for last := d.cfg.Journal.End(); ; {
-		replaced, grown := d.cfg.Journal.Replaced(), d.cfg.Journal.Grown()
-		if end := d.cfg.Journal.End(); end != last {
-			last = end
-			d.tell(lease.Grown{End: end})
-		}
-		select {
-		case <-grown:
-		case <-replaced:
-		case <-ctx.Done():
-			return
-		}
 	}
 }

@@ -136,6 +136,11 @@ func (d *Driver) ask(w lease.Witness, m lease.Message) {
 
 // ship sends records to a node, as many as fit.
 func (d *Driver) ship(to lease.NodeID, m lease.Entries) {
+	if records, err := d.cfg.Journal.Recent(m.Prev.Index+1, m.End.Index, shipBytes); err == nil && len(records) > 0 {
+		m.Records = records
+		d.cfg.Carrier.Send(to, m)
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ships[to] >= shipsEach {
@@ -148,7 +153,7 @@ func (d *Driver) ship(to lease.NodeID, m lease.Entries) {
 			defer d.mu.Unlock()
 			d.ships[to]--
 		}()
-		records, err := d.cfg.Journal.Tail(m.Prev.Index+1, shipBytes)
+		records, err := d.cfg.Journal.Tail(m.Prev.Index+1, m.End.Index, shipBytes)
 		if err != nil {
 			d.cfg.Log.Warn("records cannot be read for the other Kahuna", "from", m.Prev.Index+1, "error", err)
 			return

@@ -26,16 +26,15 @@ type Ledger struct {
 	store   *Store
 	options store.Options
 
-	mu       sync.Mutex
-	replaced chan struct{}   // closed when a snapshot took the place of the store
-	parted   *store.Position // the last record that the primary has too, when what follows could not be cut off
+	mu     sync.Mutex
+	parted *store.Position // the last record that the primary has too, when what follows could not be cut off
 }
 
 var _ Journal = (*Ledger)(nil)
 
 // NewLedger makes the journal of a store that is open.
 func NewLedger(s *Store, o store.Options) *Ledger {
-	return &Ledger{store: s, options: o, replaced: make(chan struct{})}
+	return &Ledger{store: s, options: o}
 }
 
 // End implements lease.Log.
@@ -53,15 +52,22 @@ func position(p store.Position) lease.Position {
 	return lease.Position{Index: p.Index, Hash: p.Hash}
 }
 
-// Grown implements Journal.
-func (l *Ledger) Grown() <-chan struct{} { return l.store.Present().Grown() }
-
-// Replaced implements Journal.
-func (l *Ledger) Replaced() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.replaced
+// Making implements lease.Log.
+func (l *Ledger) Making() (lease.Position, lease.Epoch) {
+	last, epoch := l.store.Present().Making()
+	return position(last), epoch
 }
+
+// Makes implements lease.Log.
+func (l *Ledger) Makes(p lease.Position) bool {
+	return l.store.Present().Makes(store.Position{Index: p.Index, Hash: p.Hash})
+}
+
+// Moved implements Journal.
+func (l *Ledger) Moved() <-chan struct{} { return l.options.Moved }
+
+// Unwritten implements Journal.
+func (l *Ledger) Unwritten() lease.Epoch { return l.store.Present().Unwritten() }
 
 // Begin implements Journal.
 func (l *Ledger) Begin(ctx context.Context, e lease.Epoch) error {
@@ -76,14 +82,24 @@ func (l *Ledger) Halt(reason error) { l.store.Present().Halt(reason) }
 func (l *Ledger) Publish(index uint64) { l.store.Present().Publish(index) }
 
 // Tail implements Journal.
-func (l *Ledger) Tail(from uint64, most int) ([]lease.Entry, error) {
-	raw, err := l.store.Present().Tail(from, most)
+func (l *Ledger) Tail(from, to uint64, most int) ([]lease.Entry, error) {
+	raw, err := l.store.Present().Tail(from, to, most)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]lease.Entry, len(raw))
+	return entries(from, raw)
+}
+
+// Recent implements Journal.
+func (l *Ledger) Recent(from, to uint64, most int) ([]lease.Entry, error) {
+	return entries(from, l.store.Present().Recent(from, to, most))
+}
+
+// entries are the records from an index on as the other node is given them: it verifies them.
+func entries(from uint64, raw [][]byte) (out []lease.Entry, err error) {
+	out = make([]lease.Entry, len(raw))
 	for i, b := range raw {
-		if out[i], err = entry(b); err != nil { // whoever gets it verifies it
+		if out[i], err = entry(b); err != nil {
 			return nil, fault.Wrap(err, fault.Malformed, fmt.Sprintf("read record %d", from+uint64(i)))
 		}
 	}
@@ -173,11 +189,9 @@ func (l *Ledger) Install(ctx context.Context, path string) error {
 	}
 	l.store.now.Store(next)
 	l.mu.Lock()
-	close(l.replaced)
 	if failed == nil {
 		l.parted = nil
 	}
-	l.replaced = make(chan struct{})
 	l.mu.Unlock()
 	return failed
 }

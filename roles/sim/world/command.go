@@ -31,7 +31,7 @@ type random struct {
 func (r *random) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&r.minutes, "minutes", 10, "simulated minutes of each run, from 1 to 1440")
-	f.StringSliceVar(&r.names, "flaw", nil, "deliberate defect, M1 to M34; the run is expected to notice it")
+	f.StringSliceVar(&r.names, "flaw", nil, "deliberate defect, M1 to M35; the run is expected to notice it")
 }
 
 func (r *random) check() (err error) {

@@ -12,6 +12,7 @@ type committer struct {
 	epoch   lease.Epoch
 	begun   bool
 	busy    bool
+	full    bool // the last records found no room
 	queue   []tx
 	waiting []waiting // for publication, in the order of their index
 }
@@ -103,7 +104,17 @@ func (c *committer) write(t tx, changes []journal.Change) {
 		}
 	}, done: n.finished(func(ok bool) {
 		c.busy = false
+		read := log.made()
+		c.full = !ok
 		switch {
+		case !ok && read:
+			if t.gone != nil {
+				t.gone()
+			}
+			if c.epoch == epoch && !n.w.opts.Flaws.Has(lease.FlawGoOnUnwritten) {
+				c.begun = false
+			}
+			n.step(lease.Unwritten{Epoch: epoch})
 		case !ok || log.End() != s.pos:
 			if t.gone != nil {
 				t.gone()
@@ -114,7 +125,7 @@ func (c *committer) write(t tx, changes []journal.Change) {
 			}
 		case c.begun && c.epoch == epoch:
 			c.wait(s.pos, t)
-			n.step(lease.Grown{End: s.pos})
+			n.step(lease.Grown{})
 		case t.gone != nil:
 			t.gone()
 		}
@@ -126,10 +137,14 @@ func (c *committer) write(t tx, changes []journal.Change) {
 		n.host.disk.submit(logFile, w)
 		c.busy = false
 		c.wait(s.pos, t)
-		n.step(lease.Grown{End: s.pos})
+		n.step(lease.Grown{})
 		return
 	}
 	n.host.disk.submit(logFile, w)
+	if t.cause != system {
+		log.making = &s
+		n.step(lease.Grown{})
+	}
 }
 
 // wait has the answer wait until a position is published.

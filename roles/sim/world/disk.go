@@ -67,9 +67,21 @@ func (d *disk) finish(file int) {
 	}
 }
 
+// fill has writes that need space fail from now on, those that hang as well.
+func (d *disk) fill() {
+	d.full = true
+	d.wake()
+}
+
 // mend ends all that is wrong with the disk.
 func (d *disk) mend() {
-	d.hung, d.full, d.slow = false, false, 0
+	d.full, d.slow = false, 0
+	d.wake()
+}
+
+// wake has a hung disk go on.
+func (d *disk) wake() {
+	d.hung = false
 	for f := range d.queue {
 		if d.stuck[f] {
 			d.stuck[f] = false

@@ -27,7 +27,7 @@ func (n *node) do(effect lease.Effect) {
 			n.w.send(n.at, to, e.Message)
 		}
 	case lease.Fsync:
-		n.host.disk.submit(logFile, write{done: n.finished(func(bool) { n.step(lease.Fsynced{Token: e.Token}) })})
+		n.fsync(e)
 	case lease.Write:
 		n.write(e)
 	case lease.CutTail:
@@ -37,7 +37,7 @@ func (n *node) do(effect lease.Effect) {
 	case lease.Ship:
 		if to, ok := n.w.find(lease.Address{Node: e.To}); ok {
 			m := e.Message
-			m.Records = n.log.after(m.Prev, atOnce)
+			m.Records = n.log.after(m.Prev, m.End.Index, atOnce)
 			n.w.send(n.at, to, m)
 		}
 	case lease.ShipSnapshot:
@@ -87,6 +87,19 @@ func (n *node) finished(then func(ok bool)) func(bool) {
 func (n *node) stopDead(why string) {
 	n.kill(why)
 	n.w.after(5*time.Second, n.start)
+}
+
+// fsync proves that the disk takes writes, again and again until it does. After records that found no room it
+// needs room itself.
+func (n *node) fsync(e lease.Fsync) {
+	n.host.disk.submit(logFile, write{grows: n.commit.full, done: n.finished(func(ok bool) {
+		if !ok {
+			n.later(500*time.Millisecond, func() { n.fsync(e) })
+			return
+		}
+		n.commit.full = false
+		n.step(lease.Fsynced{Token: e.Token})
+	})})
 }
 
 // write appends foreign records.

@@ -61,7 +61,7 @@ var faultKinds = []faultKind{
 	{"full disk", func(w *World) func() {
 		p := processOf(w.someone())
 		w.say(p.name, "has a full disk")
-		p.host.disk.full = true
+		p.host.disk.fill()
 		return func() { w.mendDisk(p) }
 	}},
 	{"slow disk", func(w *World) func() {

@@ -8,8 +8,8 @@ import (
 	"kowabunga/core/lease"
 )
 
-// Mutants is how many flaws there are: M1 to M34.
-const Mutants = 34
+// Mutants is how many flaws there are: M1 to M35.
+const Mutants = 35
 
 // ParseFlaws reads the names of flaws, such as M7. Fault: Invalid.
 func ParseFlaws(names []string) (lease.Flaws, error) {

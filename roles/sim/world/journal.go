@@ -18,6 +18,10 @@ type chain struct {
 	last   time.Time // of the record at cut
 	synced uint64
 	forks  []fork
+
+	// Of the program that writes.
+	making *stored // is being written
+	read   bool    // and somebody has it
 }
 
 // stored is a record of the log.
@@ -56,6 +60,24 @@ func (c *chain) At(index uint64) ([32]byte, lease.Epoch, bool) {
 	return [32]byte{}, lease.Epoch{}, false
 }
 
+// Making is the record that is being written.
+func (c *chain) Making() (lease.Position, lease.Epoch) {
+	if c.making == nil {
+		return lease.Position{}, lease.Epoch{}
+	}
+	return c.making.pos, c.making.rec.Epoch
+}
+
+// Makes tells whether a record is the one that is being written.
+func (c *chain) Makes(p lease.Position) bool { return c.making != nil && c.making.pos == p }
+
+// made ends the writing of a record, and tells whether somebody has it.
+func (c *chain) made() (read bool) {
+	read = c.read
+	c.making, c.read = nil, false
+	return read
+}
+
 func (c *chain) get(index uint64) (stored, bool) {
 	if index <= c.cut.Index || index > c.End().Index {
 		return stored{}, false
@@ -63,18 +85,25 @@ func (c *chain) get(index uint64) (stored, bool) {
 	return c.recs[index-c.cut.Index-1], true
 }
 
-// after gives the records that follow a position, at most max, as messages carry them.
-func (c *chain) after(p lease.Position, max int) []lease.Entry {
+// after gives the records that follow a position up to an index, at most so many, as messages carry them.
+func (c *chain) after(p lease.Position, to uint64, most int) []lease.Entry {
 	hash, _, there := c.At(p.Index)
 	if !there || p.Index > 0 && hash != p.Hash {
 		return nil
 	}
 	var out []lease.Entry
-	for i := p.Index + 1; i <= c.End().Index && len(out) < max; i++ {
+	for i := p.Index + 1; i <= min(to, c.End().Index) && len(out) < most; i++ {
 		r, _ := c.get(i)
-		out = append(out, lease.Entry{Position: r.pos, Epoch: r.rec.Epoch, Data: r.data})
+		out = append(out, r.entry())
+	}
+	if m := c.making; m != nil && m.pos.Index <= to && len(out) < most {
+		out, c.read = append(out, m.entry()), true
 	}
 	return out
+}
+
+func (s *stored) entry() lease.Entry {
+	return lease.Entry{Position: s.pos, Epoch: s.rec.Epoch, Data: s.data}
 }
 
 // next decodes the records that are to follow the end, or tells that they cannot.

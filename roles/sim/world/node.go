@@ -103,6 +103,7 @@ func (n *node) start() {
 	n.tickAt = 0
 	n.published, n.shown = n.log.cut, n.log.base.clone()
 	n.taken, n.ops = nil, nil
+	n.log.made() // of a process before
 	n.commit = committer{n: n}
 	timers := n.w.opts.Timers
 	if n.timers != nil {

@@ -28,7 +28,7 @@ The exit code is 1 when a scenario does not go as its script expects.`,
   kowabunga sim scenario a1
   kowabunga sim scenario a1 --flaw M4`,
 	}
-	cmd.Flags().StringSliceVar(&names, "flaw", nil, "deliberate defect, M1 to M34; the scenario is expected to notice it")
+	cmd.Flags().StringSliceVar(&names, "flaw", nil, "deliberate defect, M1 to M35; the scenario is expected to notice it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		out := cmd.OutOrStdout()
 		flaws, err := ParseFlaws(names)
@@ -87,7 +87,7 @@ func mutantsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mutants",
 		Short: "Show that deliberate defects are noticed",
-		Long: `Puts each of the defects M1 to M34 into the simulation, one at a time, and shows which scenario and which
+		Long: `Puts each of the defects M1 to M35 into the simulation, one at a time, and shows which scenario and which
 seed of the runs of chance notice it. The exit code is 1 when a defect is noticed by no scenario.`,
 		Example: `  kowabunga sim mutants --seeds 200`,
 		Args:    cobra.NoArgs,

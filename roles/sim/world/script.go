@@ -85,7 +85,7 @@ var verbs = map[string]struct {
 	"fill": {"fill WHO...: its disk is full", each(func(w *World, e endpoint) {
 		p := processOf(e)
 		w.say(p.name, "has a full disk")
-		p.host.disk.full = true
+		p.host.disk.fill()
 	})},
 	"repair":    {"repair WHO...: its disk is sound", each(func(w *World, e endpoint) { w.mendDisk(processOf(e)) })},
 	"rollback":  {"rollback NODE N: its disk is back at N records before the end", (*script).rollback},
