@@ -15,9 +15,11 @@
 // Committed and published are kept apart. A store that is not Held publishes what it commits at once. One
 // that is Held obeys somebody who knows the other Kahuna: Begin and Update append records, Tail gives them
 // to the other one, whose Append verifies and takes them, and Publish shows them once both have them; only
-// then are the callers answered. Halt ends an epoch: who waits is told that the outcome is unknown, and
-// the records stay, because the other one may have them. Everything that leaves the store is as of the
-// published state; only End, Grown, Tail, Mark, CutAt and HighestEpoch tell of what is not published.
+// then are the callers answered. Tail gives records before they are in this file, so that both disks work at
+// the same time; if this one then does not take them the epoch ends (Unwritten), because the other one may
+// have them, and the next record would have their number. Halt ends an epoch: who waits is told that the
+// outcome is unknown, and the records stay, for the same reason. Everything that leaves the store is as of
+// the published state; only End, Making, Tail, Mark, CutAt and HighestEpoch tell of what is not published.
 //
 // A node that comes back with records which the other one lacks writes them to a fork file and has Cut take
 // them back, never below what was published. One that is too far behind gets a Snapshot of the published
@@ -53,6 +55,7 @@
 // # When writing fails
 //
 // On a full disk nothing is published and the callers get Unavailable. As long as the file provably
-// still ends where memory does, the next change tries again; if it does not, or cannot be read, the
+// still ends where memory does, the next change tries again (of one of two in the next epoch, if the other
+// one may have what failed); if it does not, or cannot be read, the
 // store only answers reads until it is opened again, because then only the file knows what stands.
 package store
