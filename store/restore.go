@@ -138,7 +138,7 @@ func fillFile(ctx context.Context, aside string, u *unpacker, st *state, sealer 
 	if err := createFile(aside, func(tx *bbolt.Tx) error { return layOut(tx, u.header.Schema, st, o.Tables) }); err != nil {
 		return nil, err
 	}
-	// Not synced while it is filled: it counts for nothing before install syncs it.
+	// It counts for nothing before install syncs it. It is synced now and then all the same: the disk has other work.
 	db, err := bbolt.Open(aside, 0o600, &bbolt.Options{Timeout: lockWait, NoSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return nil, err
@@ -200,7 +200,9 @@ func (f *filling) put(size int, write func(*bbolt.Tx) error) (err error) {
 
 func (f *filling) end(commit bool) (err error) {
 	if f.tx != nil && commit {
-		err = f.tx.Commit()
+		if err = f.tx.Commit(); err == nil {
+			err = f.db.Sync()
+		}
 	} else if f.tx != nil {
 		err = f.tx.Rollback()
 	}

@@ -157,8 +157,8 @@ func (p *pair) boot(ns, name string) []string {
 	return append(in(p.inside(ns)), "unshare", "-m", "sh", "-c", `mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"`, file)
 }
 
-// diskSize is that of a Kahuna's disk: room for a store, and quickly filled.
-const diskSize = 384 << 20
+// diskSize is that of a Kahuna's disk: room for a store that was written to for an hour. It takes what is used of it.
+const diskSize = 4 << 30
 
 func (n *node) makeDisk() {
 	n.p.t.Helper()

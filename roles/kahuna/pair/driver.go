@@ -283,8 +283,11 @@ func (d *Driver) step(e lease.Event) {
 	d.chosen(d.see(now).Record, false)
 }
 
-// moved tells the replica what became of its log.
+// moved tells the replica of a primary what became of its log. One that follows hears of each Write.
 func (d *Driver) moved() {
+	if d.rules.Load() == nil {
+		return
+	}
 	if e := d.cfg.Journal.Unwritten(); e != d.unwritten {
 		d.unwritten = e
 		d.step(lease.Unwritten{Epoch: e})

@@ -8,6 +8,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/lease"
+	"kowabunga/store/durable"
 )
 
 // do carries out one effect. What takes time goes on elsewhere and is answered with an event.
@@ -201,7 +202,7 @@ func (d *Driver) download(ctx context.Context, from lease.NodeID, path string) (
 		return lease.Position{}, err
 	}
 	var end snapshotEnd
-	err = d.cfg.Carrier.Fetch(ctx, from, forSnapshots, f, &end)
+	err = d.cfg.Carrier.Fetch(ctx, from, forSnapshots, durable.NewPaced(f), &end)
 	if err == nil {
 		err = f.Sync()
 	}
