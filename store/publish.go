@@ -178,6 +178,9 @@ func (s *Store) Halt(reason error) {
 	s.abandon(reason)
 }
 
+// Halted tells whether changes are refused, by Halt, before the first Begin, or since Unwritten.
+func (s *Store) Halted() bool { return s.halted.Load() != nil }
+
 // abandon answers all who wait, without publishing anything.
 func (s *Store) abandon(reason error) {
 	for _, w := range s.waiters {

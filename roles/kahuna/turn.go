@@ -114,7 +114,8 @@ func (s *Server) permit(r *reign, e lease.Epoch) bool {
 	return true
 }
 
-// acts tells whether this Kahuna may act at this very moment.
+// acts tells whether this Kahuna may act at this very moment. Whom a store that is halted answers has to find that it
+// may not: else a write of unknown outcome would pass for one that was refused.
 func (s *Server) acts() bool {
-	return s.role.Load().commands.Load() && (s.pair == nil || s.pair.driver.Right())
+	return s.role.Load().commands.Load() && (s.pair == nil || s.pair.driver.Right() && !s.store.Halted())
 }

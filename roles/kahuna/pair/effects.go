@@ -52,7 +52,7 @@ func (d *Driver) do(effect lease.Effect) {
 		d.cfg.Role.Serve(e.Epoch)
 	case lease.Stop:
 		d.rules.Store(nil)
-		j.Halt(notPrimary(e.Why))
+		j.Halt(notPrimary(e.Why)) // first: what a drain held back is refused then
 		d.cfg.Role.Stop(e.Why)
 	case lease.Drain:
 		d.cfg.Role.Drain()

@@ -63,6 +63,9 @@ func (c *Store) Epoch() store.Epoch { return c.now.Load().Epoch() }
 // Err is store.Store's.
 func (c *Store) Err() error { return c.now.Load().Err() }
 
+// Halted is store.Store's.
+func (c *Store) Halted() bool { return c.now.Load().Halted() }
+
 // Status is store.Store's.
 func (c *Store) Status() store.Status { return c.now.Load().Status() }
 
