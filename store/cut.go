@@ -119,5 +119,5 @@ func (s *Store) shortened() {
 	for len(s.held) > 0 && s.held[len(s.held)-1].state.Index > s.last.state.Index {
 		s.held = s.held[:len(s.held)-1]
 	}
-	s.end.Store(&ending{state: s.last.state})
+	s.end.Store(&s.last.state)
 }

@@ -48,7 +48,7 @@ func TestSnapshotReplacesWhatIsThere(t *testing.T) {
 
 		there := pairing(t.TempDir())
 		b := create(t, there)
-		node := b.end.Load().state.Node
+		node := b.end.Load().Node
 		begin(t, b, 9) // never published, never shared
 		if err := Install(t.Context(), bytes.NewReader(text), there); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "in use") {
 			t.Fatalf("%s: replaced while it is open: %v", name, err)
@@ -62,7 +62,7 @@ func TestSnapshotReplacesWhatIsThere(t *testing.T) {
 		if b.End() != a.Tip() || b.Tip() != a.Tip() || content(b.View()) != content(a.View()) || b.CutAt() != a.CutAt() {
 			t.Errorf("%s: it is at %+v of %+v, cut at %+v:\n%s", name, b.Tip(), b.End(), b.CutAt(), content(b.View()))
 		}
-		if st := b.end.Load().state; st.Node != node || b.HighestEpoch() != 9 || st.Reign != a.Epoch() || !st.Created.Equal(a.Status().Created) {
+		if st := b.end.Load(); st.Node != node || b.HighestEpoch() != 9 || st.Reign != a.Epoch() || !st.Created.Equal(a.Status().Created) {
 			t.Errorf("%s: %+v", name, st)
 		}
 		if hash, e, ok := b.Mark(3); hash != a.Tip().Hash || e != a.Epoch() || !ok {
@@ -136,7 +136,7 @@ func TestInstallReplacesADamagedFile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if b := reopen(t, opts); b.Tip() != a.Tip() || b.end.Load().state.Node == "" {
+		if b := reopen(t, opts); b.Tip() != a.Tip() || b.end.Load().Node == "" {
 			t.Errorf("%s: it is at %+v", name, b.Tip())
 		}
 	}

@@ -100,7 +100,7 @@ func (s *Store) inMemory(index uint64) (raw []byte, making bool) {
 		}
 		return nil, false
 	}
-	file, e := s.end.Load().state, &s.recent[index%uint64(len(s.recent))]
+	file, e := s.end.Load(), &s.recent[index%uint64(len(s.recent))]
 	if index <= file.Cut.Index || index > file.Index || e.at.Index != index {
 		return nil, false
 	}

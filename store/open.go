@@ -32,7 +32,7 @@ type Store struct {
 	epoch  atomic.Pointer[Epoch] // that changes are made in
 
 	published atomic.Pointer[snapshot]
-	end       atomic.Pointer[ending]
+	end       atomic.Pointer[state]       // where the file ends
 	failure   atomic.Pointer[fault.Error] // why writing failed last, nil when it works
 	halted    atomic.Pointer[halt]        // why changes are refused, nil when they are not
 
@@ -298,7 +298,7 @@ func (s *Store) Err() error {
 
 // Status describes the store.
 func (s *Store) Status() Status {
-	now, file := s.published.Load().state, s.end.Load().state
+	now, file := s.published.Load().state, s.end.Load()
 	st := Status{Position: now.Position, Time: now.Time, Epoch: now.Reign, Schema: schema, Created: now.Created, Cut: file.Cut, JournalBytes: file.Bytes, Drill: now.Drill}
 	if f := s.failure.Load(); f != nil {
 		st.Fault = f.Public()

@@ -20,11 +20,6 @@ type snapshot struct {
 	next    chan struct{} // closed when the next one is published
 }
 
-// ending is where the file ends.
-type ending struct {
-	state state
-}
-
 // waiter is a caller whose answer tells about a state that is not published yet.
 type waiter struct {
 	job    *job
@@ -108,7 +103,7 @@ func (s *Store) grown(records []*pending) {
 	if !s.opts.Held || s.published.Load() == nil { // all of it is published at once, or it is the first
 		s.held = append(s.held, s.last)
 	}
-	s.end.Store(&ending{state: s.last.state})
+	s.end.Store(&s.last.state)
 	s.making = making{}
 	if len(records) > 0 {
 		s.moved()
@@ -222,4 +217,4 @@ func (s *Store) settle() {
 }
 
 // End is where the file ends: everything up to it is committed and synced, published or not.
-func (s *Store) End() Position { return s.end.Load().state.Position }
+func (s *Store) End() Position { return s.end.Load().Position }

@@ -62,7 +62,7 @@ func (s *Store) beginEpoch(e Epoch, halts int) (Position, error) {
 }
 
 // HighestEpoch is the highest counter of an epoch that the file knows of: the next one has to be above it.
-func (s *Store) HighestEpoch() uint64 { return s.end.Load().state.Epoch }
+func (s *Store) HighestEpoch() uint64 { return s.end.Load().Epoch }
 
 // Append takes over records that another node wrote, in one transaction with one fsync, and returns
 // where the file ends then. They are not published. Before that it verifies that they continue this

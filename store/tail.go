@@ -67,7 +67,7 @@ func (s *Store) remembered(from, end uint64) (out [][]byte) {
 // one.
 func (s *Store) Mark(index uint64) (Hash, Epoch, bool) {
 	s.memory.RLock()
-	file, known := s.end.Load().state, s.recent[index%uint64(len(s.recent))]
+	file, known := s.end.Load(), s.recent[index%uint64(len(s.recent))]
 	s.memory.RUnlock()
 	switch {
 	case index == file.Index:
@@ -93,4 +93,4 @@ func (s *Store) Mark(index uint64) (Hash, Epoch, bool) {
 }
 
 // CutAt is the position of the last record that retention removed, zero when it removed none.
-func (s *Store) CutAt() Position { return s.end.Load().state.Cut }
+func (s *Store) CutAt() Position { return s.end.Load().Cut }
