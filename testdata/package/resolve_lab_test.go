@@ -6,6 +6,7 @@ import (
 	"context"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,16 +22,18 @@ func TestPackagesResolve(t *testing.T) {
 	names := append(listed(t, "sandbox"), listed(t, "test")...)
 	for _, system := range []struct {
 		name, suite string
+		own         []string
 		more        []string
 	}{
-		{"Debian 12", "bookworm", nil},
-		{"Debian 13", "trixie", nil},
+		{"Debian 12", "bookworm", listed(t, "test-debian"), nil},
+		{"Debian 13", "trixie", listed(t, "test-debian"), nil},
 		// Debian has no keyring for Ubuntu's archive. Nothing of it is unpacked or run here.
-		{"Ubuntu 24.04", "noble", []string{"--components=main,universe",
+		{"Ubuntu 24.04", "noble", nil, []string{"--components=main,universe",
 			`--aptopt=Acquire::AllowInsecureRepositories "true"`, `--aptopt=APT::Get::AllowUnauthenticated "true"`}},
 	} {
 		t.Run(system.name, func(t *testing.T) {
 			t.Parallel()
+			names := slices.Concat(names, system.own)
 			missing, err := resolve(t, system.suite, system.more, names...)
 			if err != nil && unreachable.MatchString(missing) {
 				t.Skipf("NOT CHECKED: the archive of %s cannot be reached from here: %s", system.name, complaint(missing))
