@@ -27,6 +27,11 @@ func Hidden(o model.Object) bool {
 	return o.Base().Phase == model.Creating
 }
 
+// Reserved tells whether nobody but a superAdmin ever sees an object of a kind: hosts and agents.
+func Reserved(kind model.Kind) bool {
+	return kind == model.KindKaktus || kind == model.KindKiwi || kind == model.KindAgent
+}
+
 // Acquainted tells whether the caller shares a team with a user. API v2 shows him the names of such
 // users; in v1 they do not exist for him.
 func Acquainted(v model.View, who Identity, user model.ID) bool {
