@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -128,8 +129,11 @@ func concealed(v model.View, who access.Identity, subject model.ID) bool {
 	return true
 }
 
-// listOperations answers a page of operations in order of id, which is order of time; state, target
-// (an id) and project (an id or a name) narrow it.
+// downwards is the order of operations that begins with the newest one.
+const downwards = "-id"
+
+// listOperations answers a page of operations in order of id, which is order of time, or with sort=-id in the
+// contrary order; state, target (an id) and project (an id or a name) narrow it.
 func (a *API) listOperations(c *call) error {
 	q, err := values(c.r)
 	if err != nil {
@@ -140,10 +144,17 @@ func (a *API) listOperations(c *call) error {
 		return err
 	}
 	want := map[string]string{}
-	for _, name := range []string{"state", "target", "project"} {
+	for _, name := range []string{"state", "target", "project", "sort"} {
 		if want[name], err = single(q, name); err != nil {
 			return err
 		}
+	}
+	down := want["sort"] == downwards
+	switch {
+	case want["sort"] != "" && want["sort"] != "id" && !down:
+		return bad("sort", "must be id or %s", downwards)
+	case p.after.ID != "" && (p.after.Sort == downwards) != down:
+		return bad("cursor", "belongs to a list in another order; begin without a cursor")
 	}
 	s, err := a.sight(c, q)
 	if err != nil {
@@ -164,16 +175,24 @@ func (a *API) listOperations(c *call) error {
 			break
 		}
 	}
+	if down {
+		all := slices.Collect(objects)
+		slices.Reverse(all)
+		objects = slices.Values(all)
+	}
 	scope := access.NewScope(s.now, c.who)
 	items := newItems(c, p)
 	for object := range objects {
 		o := object.(*operation.Operation)
-		if o.ID <= p.after.ID || want["state"] != "" && string(o.State) != want["state"] ||
+		if !down && o.ID <= p.after.ID || down && p.after.ID != "" && o.ID >= p.after.ID || want["state"] != "" && string(o.State) != want["state"] ||
 			want["target"] != "" && string(o.Target.ID) != want["target"] ||
 			want["project"] != "" && string(o.Project) != want["project"] || !scope.Visible(o) {
 			continue
 		}
 		if !items.room(o.ID) {
+			if down {
+				items.next.Sort = downwards
+			}
 			break
 		}
 		items.b = a.appendOperation(items.b, v, c.who, o, brief)

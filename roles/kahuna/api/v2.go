@@ -59,7 +59,7 @@ func (a *API) routeV2(t *table) {
 	get := func(path, name string, handle func(*call) error, query ...string) {
 		t.add(catalogue.V2, BaseV2+path, &method{verb: http.MethodGet, name: name, status: http.StatusOK, query: query, handle: handle})
 	}
-	get("/operations", "v2.ListOperations", a.listOperations, "state", "target", "project", "limit", "cursor", "as_of", "as-of")
+	get("/operations", "v2.ListOperations", a.listOperations, "state", "target", "project", "sort", "limit", "cursor", "as_of", "as-of")
 	get("/operations/{id}", "v2.ReadOperation", a.readOperation, "wait", "as_of", "as-of")
 	t.add(catalogue.V2, BaseV2+"/operations/{id}", &method{verb: http.MethodDelete, name: "v2.CancelOperation", status: http.StatusAccepted, query: []string{"plan"}, handle: a.cancelOperation})
 	get("/events", "v2.Events", a.events, "from", "last", "follow")

@@ -153,6 +153,7 @@ func TestOperationsAreListedAndCancelled(t *testing.T) {
 			t.Errorf("%s: %d operations instead of %d", query, len(items), want)
 		}
 	}
+	w.newestFirst()
 	for _, who := range []string{ids["stranger"]} {
 		key := w.key(who)
 		if a := w.do("GET", "/api/v2/operations/"+id, "", "X-API-Key", key); a.status != 404 {
@@ -168,6 +169,36 @@ func TestOperationsAreListedAndCancelled(t *testing.T) {
 	a := w.do("DELETE", "/api/v2/operations/"+id, "")
 	if a.status != 202 || decode(t, a.body)["cancel"] != true {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// newestFirst reads all operations page by page from the newest on, which are those of the other order.
+func (w *world) newestFirst() {
+	w.t.Helper()
+	read := func(sort string) (all []string) {
+		next := ""
+		for {
+			page := w.must("GET", "/api/v2/operations?limit=1&sort="+sort+next, "")
+			for _, o := range page["items"].([]any) {
+				all = append(all, o.(map[string]any)["id"].(string))
+			}
+			cursor, more := page["next"].(string)
+			if !more {
+				return all
+			}
+			next = "&cursor=" + cursor
+			if a := w.do("GET", "/api/v2/operations?sort="+map[string]string{"id": "-id", "-id": "id"}[sort]+next, ""); a.status != 400 {
+				w.t.Errorf("a cursor of the other order: %d", a.status)
+			}
+		}
+	}
+	up, down := read("id"), read("-id")
+	slices.Reverse(down)
+	if len(up) < 2 || !slices.Equal(up, down) {
+		w.t.Errorf("%q in one order, %q in the other", up, down)
+	}
+	if a := w.do("GET", "/api/v2/operations?sort=name", ""); a.status != 400 {
+		w.t.Errorf("sorted by name: %d", a.status)
 	}
 }
 

@@ -234,7 +234,7 @@ func nativePaths(paths Object) {
 	}
 	wait := Object{"name": "wait", "in": "query", "description": "answer when it has ended", "schema": Object{"type": "boolean", "default": false}}
 	add("/operations", "GET", "ListOperations", "List operations, oldest first", []any{param("state", "only those in this state"), param("target", "only those about this object, by id"),
-		param("project", "only those of this project, by id or name"), asOfParam(), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
+		param("project", "only those of this project, by id or name"), param("sort", "-id: the newest first; the oldest first when absent"), asOfParam(), limitParam("limit", "items of a page, 1 to 1000", 100), param("cursor", "\"next\" of the page before")}, "200", "OperationList")
 	add("/operations/{id}", "GET", "ReadOperation", "Read an operation with its trace", []any{wait, asOfParam()}, "200", "Operation")
 	add("/operations/{id}", "DELETE", "CancelOperation", "Call an operation off", []any{planParam()}, "202", "Operation")
 	plannable(paths["/operations/{id}"].(Object)["delete"].(Object)["responses"].(Object))
