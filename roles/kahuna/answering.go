@@ -1,7 +1,9 @@
 package kahuna
 
 import (
+	"maps"
 	"net/http"
+	"strings"
 
 	"kowabunga/core/nodes"
 )
@@ -35,7 +37,7 @@ func (a *answering) WriteHeader(status int) {
 	}
 	a.lost = true
 	h := a.Header()
-	clear(h)
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return !strings.HasPrefix(name, corsPrefix) && name != "Vary" })
 	a.s.list(a.ResponseWriter)
 	outcome := nodes.Unknown
 	if reads {

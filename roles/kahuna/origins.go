@@ -17,6 +17,9 @@ const (
 	pageKeeps   = "600" // seconds that a browser remembers it
 )
 
+// corsPrefix begins the names of the headers by which a browser lets a page read an answer.
+const corsPrefix = "Access-Control-"
+
 // fromPage lets a page that one node served ask the other one, so that it goes on when its own dies: a browser
 // allows that only where the one that is asked says so. Pages of anybody else are not let. It tells whether
 // that was the whole answer.

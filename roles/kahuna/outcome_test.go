@@ -10,7 +10,8 @@ import (
 )
 
 // A write that the other Kahuna may have, and that the store of this one gives up by itself, has an unknown outcome:
-// whoever asked repeats it only where that does no harm. It does not pass for one that was refused.
+// whoever asked repeats it only where that does no harm. It does not pass for one that was refused, nor, to a page of
+// the other one, for no answer at all.
 func TestGivenUpByTheStore(t *testing.T) {
 	first, second := port(t), port(t)
 	toA, toB := newCable(t, first), newCable(t, second)
@@ -24,7 +25,7 @@ func TestGivenUpByTheStore(t *testing.T) {
 	s, answered := a.s.store.Present(), make(chan *http.Response, 1)
 	before := s.End().Index
 	go func() {
-		answer, _ := a.send("POST", "/api/v2/regions", a.key, `{"name":"lost","domain":"lost.example"}`)
+		answer, _ := a.send("POST", "/api/v2/regions", a.key, `{"name":"lost","domain":"lost.example"}`, "Origin", toB.url())
 		answered <- answer
 	}()
 	a.until("the write is in the file and waits for the other Kahuna", func() bool {
@@ -35,5 +36,8 @@ func TestGivenUpByTheStore(t *testing.T) {
 	answer := <-answered
 	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get(nodes.OutcomeHeader) != nodes.Unknown {
 		t.Errorf("%s, outcome %q", answer.Status, answer.Header.Get(nodes.OutcomeHeader))
+	}
+	if page := answer.Header.Get("Access-Control-Allow-Origin"); page != toB.url() {
+		t.Errorf("a page of the other Kahuna cannot read that: it is for %q", page)
 	}
 }
