@@ -144,6 +144,7 @@ func (s *Server) handler(local bool) http.Handler {
 	mux := http.NewServeMux()
 	rest := s.onlyReads(http.HandlerFunc(s.answer))
 	mux.Handle("/", rest)
+	s.routeKoala(mux)
 	mux.Handle(agentproto.Path, s.onlyReads(s.fleet))
 	mux.Handle(metadata.Path, s.metadata)
 	if s.pair != nil {

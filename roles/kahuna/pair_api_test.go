@@ -107,6 +107,7 @@ func TestPairIsToldWhereNobodyActs(t *testing.T) {
 	}
 
 	c := a.restoredFrom(file, false)
+	c.policyOf("/pages/pair") // the web interface shows it too
 	if status, st, raw := c.standing(c.key); status != 200 || st.Role != "copy" || st.Right || len(st.TakeOver) != 1 || st.Published == 0 {
 		t.Errorf("a copy answers %d: %s", status, raw)
 	}

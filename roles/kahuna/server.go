@@ -26,6 +26,7 @@ import (
 	"kowabunga/roles/kahuna/figures"
 	"kowabunga/roles/kahuna/fleet"
 	"kowabunga/roles/kahuna/identity"
+	"kowabunga/roles/kahuna/koala"
 	"kowabunga/roles/kahuna/metadata"
 	"kowabunga/roles/kahuna/pair"
 	"kowabunga/store"
@@ -50,6 +51,7 @@ type Server struct {
 	agreed   *agreed
 	staff    staff
 	relays   relays
+	koala    *koala.Koala            // the web interface
 	named    atomic.Pointer[listing] // the header that lists the nodes
 	rules    atomic.Pointer[behaviour.Config]
 	policy   atomic.Pointer[gate.Policy]
@@ -128,6 +130,10 @@ func (s *Server) prepare(secret []byte) error {
 	s.fleet.Rest(errNoPrimary)
 	s.metadata = metadata.New(metadata.Config{Store: s.store, Cost: cost.Machine, Now: time.Now, Log: part("metadata")})
 	if err := s.scheduleBackups(); err != nil {
+		return err
+	}
+	var err error
+	if s.koala, err = koala.New(s.pageNodes); err != nil {
 		return err
 	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
