@@ -10,6 +10,8 @@ export class Unanswered extends Error {
   }
 }
 
+const doubtful = (why) => `${why}. What you asked for may have been done or not`;
+
 const bodyTime = 30_000; // for the rest of an answer that has begun
 
 const host = (url) => new URL(url).host;
@@ -43,6 +45,7 @@ export class Follower {
     const silent = new Map(); // did not answer in time, and when they were asked
     let wait = bounds.retryFirst;
     let returned = false;
+    let unsure = false;
     for (let round = 1; ; round++) {
       const tried = new Set();
       const failures = [];
@@ -61,10 +64,11 @@ export class Follower {
           return became.answer;
         }
         if (!became.waits) nodes.failed(url, world.now());
+        unsure ||= Boolean(became.begun) && request.method !== 'GET';
         if (became.begun && !again) {
           nodes.lead(nodes.next(tried, silent)); // the next request goes elsewhere
           this.notice({});
-          throw new Unanswered(`${became.why}. What you asked for may have been done or not`, true);
+          throw new Unanswered(doubtful(became.why), unsure);
         }
         failures.push(became.why);
         waits ||= became.waits;
@@ -81,7 +85,8 @@ export class Follower {
       const lonely = !nodes.several && !waits && (!doubt || round === attempts);
       if (over || lonely) {
         this.notice({trouble: [...new Set(failures)].join('; ')});
-        throw new Unanswered(failures.join('; '), false);
+        const why = failures.join('; ');
+        throw new Unanswered(unsure ? doubtful(why) : why, unsure);
       }
       await world.pause(wait * (1 + Math.random() / 4)); // many may wait for the same one
       wait = Math.min(2 * wait, bounds.retryLast);

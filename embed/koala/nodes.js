@@ -34,7 +34,7 @@ function address(text) {
 export function parse(text) {
   if (!text || text.length > longest) return null;
   const all = [];
-  const one = /^\s*"([^"]*)"((?:\s*;[^,;]*)*)\s*(?:,|$)/;
+  const one = /^\s*"([^"]*)"((?:\s*;[^,;]*)*)\s*(?:,(?=.*\S)|$)/; // no comma at the end
   for (let rest = text; rest.trim() !== '';) {
     const found = one.exec(rest);
     if (!found || !address(found[1]) || all.length === most) return null;
