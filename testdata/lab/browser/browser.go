@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -42,6 +43,7 @@ type Browser struct {
 	asked  []*Request
 	byID   map[network.RequestID]*Request
 	loaded int
+	paused chan *fetch.EventRequestPaused
 }
 
 // Request is one that the page made.
@@ -93,7 +95,7 @@ func Open(t testing.TB, authority string) *Browser {
 	t.Cleanup(stop)
 	ctx, end := chromedp.NewContext(started)
 	t.Cleanup(end)
-	b := &Browser{t: t, ctx: ctx, byID: map[network.RequestID]*Request{}}
+	b := &Browser{t: t, ctx: ctx, byID: map[network.RequestID]*Request{}, paused: make(chan *fetch.EventRequestPaused, 100)}
 	if err := b.listen(); err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
@@ -145,6 +147,11 @@ func (b *Browser) heard(event any) {
 	case *network.EventLoadingFailed:
 		if r := b.byID[e.RequestID]; r != nil {
 			r.Failure = e.ErrorText
+		}
+	case *fetch.EventRequestPaused:
+		select {
+		case b.paused <- e:
+		default: // nobody waits for so many
 		}
 	case *page.EventFrameNavigated:
 		if e.Frame.ParentID == "" {
