@@ -16,15 +16,21 @@ import (
 type sight struct {
 	state, now model.View
 	past       bool
+	bare       bool // secrets are left out, whoever asks
 }
 
 // present is the sight of the state as it is.
 func present(v model.View) sight { return sight{state: v, now: v} }
 
 // sight is what a read with these parameters shows: with as_of, a journal index or a time (RFC 3339, or
-// how long ago), the state as it was then. Faults: Malformed; NotFound for what is no longer kept.
+// how long ago), the state as it was then; with secrets=false no secrets. Faults: Malformed; NotFound for what
+// is no longer kept.
 func (a *API) sight(c *call, q url.Values) (sight, error) {
 	now := a.Views.View()
+	bare, err := without(q)
+	if err != nil {
+		return sight{}, err
+	}
 	name, text := "as_of", ""
 	for _, spelling := range []string{"as_of", "as-of"} {
 		value, err := single(q, spelling)
@@ -39,7 +45,7 @@ func (a *API) sight(c *call, q url.Values) (sight, error) {
 		}
 	}
 	if text == "" {
-		return present(now), nil
+		return sight{state: now, now: now, bare: bare}, nil
 	}
 	index, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
@@ -59,6 +65,16 @@ func (a *API) sight(c *call, q url.Values) (sight, error) {
 		return sight{}, tooEarly(name, err)
 	}
 	return sight{state: state, now: now, past: true}, nil
+}
+
+// without tells whether secrets are to be left out: a program that shows objects need not have them.
+func without(q url.Values) (bool, error) {
+	value, err := single(q, "secrets")
+	if err != nil || value == "" {
+		return false, err
+	}
+	shown, err := flag(q, "secrets")
+	return !shown, err
 }
 
 // tooEarly names the parameter in a fault about what is no longer kept.

@@ -90,7 +90,7 @@ func (r *resource) query(op *catalogue.Op) []string {
 	case catalogue.List:
 		out = slices.Clone(listParameters)
 	case catalogue.Read:
-		out = []string{"as_of", "as-of"}
+		out = []string{"secrets", "as_of", "as-of"}
 	default:
 		switch {
 		case op.Method == http.MethodGet:

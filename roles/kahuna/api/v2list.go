@@ -23,7 +23,7 @@ type listing struct {
 }
 
 // listParameters are what every list takes besides the parents of its kind.
-var listParameters = []string{"limit", "cursor", "sort", "filter", "label", "name", "as_of", "as-of"}
+var listParameters = []string{"limit", "cursor", "sort", "filter", "label", "name", "secrets", "as_of", "as-of"}
 
 // maxConditions bounds the filters and labels of one list.
 const maxConditions = 32
@@ -196,7 +196,7 @@ func (r *resource) append(b []byte, c *call, s sight, o, shown model.Object) []b
 	if shown != o {
 		return appendMate(b, shown.(*model.User))
 	}
-	return r.kind.Append(b, s.state, o, catalogue.Reader{Version: catalogue.V2, Secrets: !s.past && access.ShowSecrets(s.now, c.who, o)})
+	return r.kind.Append(b, s.state, o, catalogue.Reader{Version: catalogue.V2, Secrets: !s.past && !s.bare && access.ShowSecrets(s.now, c.who, o)})
 }
 
 // items collects a page.

@@ -319,3 +319,24 @@ func BenchmarkListPage(b *testing.B) {
 		})
 	}
 }
+
+// Who asks for no secrets gets none, whatever he may read, and with a single object its version all the same.
+func TestSecretsAreLeftOut(t *testing.T) {
+	w := newWorld(t)
+	ids := w.topology()
+	w.must("PUT", "/api/v2/projects/web", fmt.Sprintf(`{"root_password":"hunter-2-hares","teams":[%q],"regions":[%q]}`, ids["team"], ids["region"]))
+	for _, path := range []string{"/api/v2/projects/web", "/api/v2/projects"} {
+		for query, shown := range map[string]bool{"": true, "?secrets=true": true, "?secrets=false": false} {
+			a := w.do("GET", path+query, "")
+			if a.status != 200 || strings.Contains(a.body, "hunter") != shown || !strings.Contains(a.body, `"root_password":"`) {
+				t.Errorf("%s%s: %d %s", path, query, a.status, a.body)
+			}
+			if etag := a.header.Get("Etag"); (etag != "") != (path == "/api/v2/projects/web") {
+				t.Errorf("%s%s: version %q", path, query, etag)
+			}
+		}
+		if a := w.do("GET", path+"?secrets=some", ""); a.status != 400 {
+			t.Errorf("%s: some secrets: %d", path, a.status)
+		}
+	}
+}

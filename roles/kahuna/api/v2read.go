@@ -104,7 +104,10 @@ func (r *resource) read(c *call) error {
 		}
 		return err
 	}
-	if s.past {
+	if s.past || s.bare {
+		if !s.past {
+			c.Header()["Etag"] = []string{etag(o)}
+		}
 		c.buffer = r.append(c.buffer[:0], c, s, o, o)
 		c.json(http.StatusOK, c.buffer)
 		return nil

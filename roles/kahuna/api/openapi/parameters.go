@@ -37,6 +37,10 @@ func asOfParam() Object {
 	return o
 }
 
+func secretsParam() Object {
+	return Object{"name": "secrets", "in": "query", "description": "false: secret fields stand empty, as they do for who may not read them", "schema": Object{"type": "boolean", "default": true}}
+}
+
 // listParams are what a list of a kind takes besides parents.
 func listParams(k *catalogue.Kind) []any {
 	fields, sorts := "", ""
@@ -51,7 +55,7 @@ func listParams(k *catalogue.Kind) []any {
 	return append([]any{param("name", "only those of this name"),
 		several("filter", "only those that fulfil it: field=value, field!=value, field>=value, field<=value, field~part. Sizes take units. Fields are "+fields[2:], "name~web"),
 		several("label", "only those whose labels fulfil it: key=value, key!=value, key, !key", "tier=gold"),
-		sort, asOfParam()}, pageParams()...)
+		sort, secretsParam(), asOfParam()}, pageParams()...)
 }
 
 func planParam() Object { return switchParam("plan", "answer what would happen, and change nothing") }

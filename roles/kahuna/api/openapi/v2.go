@@ -85,7 +85,7 @@ func native(op *catalogue.Op, k *catalogue.Kind, schemas Object) Object {
 	case op.Verb == catalogue.List:
 		params = append(params, listParams(k)...)
 	case op.Verb == catalogue.Read:
-		params = append(params, asOfParam())
+		params = append(params, secretsParam(), asOfParam())
 	case writes:
 		params = append(params, writeParams()...)
 	case op.Action == "password":
