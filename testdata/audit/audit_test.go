@@ -55,3 +55,28 @@ func TestModuleWithoutLicenceIsRefused(t *testing.T) {
 		t.Errorf("a second, unknown licence was accepted: %q", why)
 	}
 }
+
+// What the program carries of others is under licences that are carried with it.
+func TestCarriedWorksHaveLicences(t *testing.T) {
+	all, err := carriedOf(filepath.Join("..", "..", vendor))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range all {
+		got = append(got, filepath.Base(w.name)+" "+strings.Join(w.ids, " ")+w.why)
+	}
+	if text := strings.Join(got, ", "); text != "htm Apache-2.0, preact MIT" {
+		t.Error(text)
+	}
+	dir := t.TempDir()
+	if _, err := carriedOf(dir); err == nil {
+		t.Error("files without a licence were accepted")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x.LICENSE"), []byte("Ask."), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := carriedOf(dir); err != nil || all[0].why == "" {
+		t.Errorf("a licence that nobody knows was accepted: %v, %v", all, err)
+	}
+}

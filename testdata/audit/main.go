@@ -1,5 +1,6 @@
-// Command audit says under which licence every module is that go.mod names, indirect ones included, and
-// fails when one is under none that the Open Source Initiative approves, or under none it knows.
+// Command audit says under which licence every module is that go.mod names, indirect ones included, and what others
+// wrote of the files that the program carries with it. It fails when something is under none that the Open Source
+// Initiative approves, or under none it knows.
 //
 //	go run ./testdata/audit
 //
@@ -48,6 +49,18 @@ func audit(out io.Writer) error {
 		counts[name]++
 		fmt.Fprintf(table, "%s\t%s\t%s\n", m.Path, m.Version, name)
 	}
+	carried, err := carriedOf(vendor)
+	if err != nil {
+		return err
+	}
+	for _, c := range carried {
+		if c.why != "" {
+			bad++
+			fmt.Fprintf(table, "%s\t\tREFUSED: %s\n", c.name, c.why)
+			continue
+		}
+		fmt.Fprintf(table, "%s\t\t%s\n", c.name, strings.Join(c.ids, " and "))
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -56,9 +69,9 @@ func audit(out io.Writer) error {
 		summary = append(summary, fmt.Sprintf("%d %s", n, name))
 	}
 	sort.Strings(summary)
-	fmt.Fprintf(out, "%d modules: %s\n", len(modules), strings.Join(summary, ", "))
+	fmt.Fprintf(out, "%d modules: %s; %d works carried as files\n", len(modules), strings.Join(summary, ", "), len(carried))
 	if bad > 0 {
-		return fmt.Errorf("%d modules are under no approved licence", bad)
+		return fmt.Errorf("%d are under no approved licence", bad)
 	}
 	return nil
 }
