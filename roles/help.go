@@ -96,7 +96,7 @@ func noTopic(root *cobra.Command, word string) error {
 }
 
 // reading is the order in which topics are best read.
-var reading = []string{"start", "sandbox", "resources", "cli", "kahuna", "kaktus", "network", "access", "api", "config", "secrets", "operations", "backup", "troubleshooting", "missing"}
+var reading = []string{"start", "sandbox", "resources", "cli", "koala", "kahuna", "kaktus", "network", "access", "api", "config", "secrets", "operations", "backup", "troubleshooting", "missing"}
 
 // listTopics names every topic with the title of its document, in the order to read them.
 func listTopics(t *term.Terminal) error {

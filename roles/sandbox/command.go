@@ -99,6 +99,7 @@ func say(cmd *cobra.Command, sum Summary) {
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "\nThe sandbox is up after %.1f s.\n\n", sum.Took.Seconds())
 	fmt.Fprintf(out, "  API          %s\n", sum.URL)
+	fmt.Fprintf(out, "  Koala        %s/ in a browser: %s help koala\n", sum.URL, invoked())
 	fmt.Fprintf(out, "  credentials  %s (certificate: %s)\n", sum.Credentials, sum.CA)
 	fmt.Fprintf(out, "  machine      %s at %s", sum.Machine, sum.Address)
 	if !sum.Simulated {
