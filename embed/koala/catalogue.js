@@ -14,8 +14,11 @@ const byName = new Map(kinds.flatMap((kind) => [[kind.name, kind], [kind.plural,
 // named finds a kind by its name or plural.
 export const named = (word) => byName.get(word);
 
+// rank has what a group is about stand first, then machines.
+const rank = (kind) => (kind.parents.length === 0 ? 0 : kind.power ? 1 : 2);
+
 // offered are the kinds of a group of which somebody may see any.
-export const offered = (group, who) => kinds.filter((kind) => kind.group === group && (!kind.reserved || superAdmin(who)));
+export const offered = (group, who) => kinds.filter((kind) => kind.group === group && (!kind.reserved || superAdmin(who))).sort((a, b) => rank(a) - rank(b));
 
 // within tells whether a kind lies in another one itself.
 export const within = (kind, outer) => kind.parents.includes(outer);
@@ -25,6 +28,9 @@ export const columns = (kind) => [
   ...kind.fields.filter((field) => field.column && field.name !== 'name'),
   ...kind.parents.map((parent) => ({name: `${parent}_id`, label: parent, type: 'string', ref: parent})),
 ];
+
+// sortable tells whether lists can be in the order of a field: one value of the object itself.
+export const sortable = (field) => !field.label && ['string', 'integer', 'number', 'boolean', 'date'].includes(field.type);
 
 const words = (text) => text.replaceAll('_', ' ');
 

@@ -29,6 +29,18 @@ export class Follower {
     this.nodes = nodes;
     this.world = world;
     this.notice = notice;
+    this.failures = new Map(); // why each did not answer, since one last did
+  }
+
+  // tell says what is wrong, all of it: many requests may be under way, each with another one of the Kahunas.
+  tell(url, why, then) {
+    this.failures.set(url, why);
+    this.notice({trouble: [...this.failures.values(), then].filter(Boolean).join('; ')});
+  }
+
+  well() {
+    this.failures.clear();
+    this.notice({});
   }
 
   // ask sends {method, path, headers, body} and answers {status, headers, text, from}. again tells that it may be
@@ -60,21 +72,21 @@ export class Follower {
         if (became.silent) silent.set(url, asked); else silent.delete(url);
         if (became.answered) {
           nodes.answered(url, world.now());
-          this.notice({});
+          this.well();
           return became.answer;
         }
         if (!became.waits) nodes.failed(url, world.now());
         unsure ||= Boolean(became.begun) && request.method !== 'GET';
         if (became.begun && !again) {
           nodes.lead(nodes.next(tried, silent)); // the next request goes elsewhere
-          this.notice({});
+          this.tell(url, became.why, '');
           throw new Unanswered(doubtful(became.why), unsure);
         }
         failures.push(became.why);
         waits ||= became.waits;
         doubt ||= became.begun;
         const then = nodes.next(tried, silent);
-        this.notice({trouble: then ? `${became.why}; asking ${host(then)}` : `${became.why}; trying again`});
+        this.tell(url, became.why, then ? `asking ${host(then)}` : 'trying again');
         if (became.waits && became.acts && !returned) { // once: it may be mistaken
           returned = true;
           nodes.lead(url);
@@ -84,7 +96,6 @@ export class Follower {
       const over = world.now() - began > bounds.takeover;
       const lonely = !nodes.several && !waits && (!doubt || round === attempts);
       if (over || lonely) {
-        this.notice({trouble: [...new Set(failures)].join('; ')});
         const why = failures.join('; ');
         throw new Unanswered(unsure ? doubtful(why) : why, unsure);
       }

@@ -1,7 +1,7 @@
 // Names of objects that others refer to by their ids.
 
 import {html, useEffect, useState} from './vendor/htm-preact.js';
-import {get, path} from './api.js';
+import {list, read} from './api.js';
 import {session} from './session.js';
 
 const fresh = 60_000; // milliseconds that a name counts; people rename seldom
@@ -30,7 +30,7 @@ async function answer(kind) {
   const ids = [...waiting.keys()];
   try {
     if (ids.length > few) {
-      const page = await get(`/${kind.plural}`, {limit: 1000});
+      const page = await list(kind, {limit: 1000});
       for (const object of page.items) keep(kind, object.id, object.name);
     }
   } catch {
@@ -39,7 +39,7 @@ async function answer(kind) {
   await Promise.all(ids.slice(0, 50).map(async (id) => {
     if (known.has(keyOf(kind, id))) return;
     try {
-      keep(kind, id, (await get(path(kind, id))).name);
+      keep(kind, id, (await read(kind, id)).name);
     } catch {
       keep(kind, id, ''); // gone, or not for this person to know: the id is all there is
     }

@@ -1,7 +1,7 @@
 // The frame around every view: who is signed in, which Kahuna the page follows, and where one can go.
 
-import {html, useEffect, useState} from '../vendor/htm-preact.js';
-import {get} from '../api.js';
+import {html, useEffect, useRef, useState} from '../vendor/htm-preact.js';
+import {following, get} from '../api.js';
 import {groups, named, offered} from '../catalogue.js';
 import {Link, go, usePlace} from '../router.js';
 import {know, session, superAdmin, token} from '../session.js';
@@ -80,8 +80,16 @@ export function App() {
 }
 
 function Frame({who, path, children}) {
+  const {current} = useStore(following);
   const [open, show] = useState(false);
-  useEffect(() => show(false), [path]);
+  const content = useRef(null);
+  const first = useRef(true);
+  // Who goes somewhere with the keyboard goes on from there.
+  useEffect(() => {
+    show(false);
+    if (!first.current) content.current?.focus();
+    first.current = false;
+  }, [path]);
   return html`
     <header class="top">
       <a class="skip" href="#content">Skip to the content</a>
@@ -100,9 +108,9 @@ function Frame({who, path, children}) {
         ${groups.map((group) => html`<h2 key=${group.name}>${group.title}</h2>
           <ul>${offered(group.name, who).map((kind) => html`<${Entry} key=${kind.name} href="/pages/${kind.plural}" path=${path}>${kind.heading}<//>`)}</ul>`)}
         <h2>Help</h2>
-        <ul><li><a href="/docs/">Documentation</a></li><li><a href="/docs/api-v2">API v2</a></li></ul>
+        <ul>${['Documentation', 'API'].map((title, i) => html`<li key=${title}><a href=${`${current}/docs/${['', 'api-v2'][i]}`}>${title}</a></li>`)}</ul>
       </nav>
-      <main id="content" tabindex="-1">${children}</main>
+      <main id="content" tabindex="-1" ref=${content}>${children}</main>
     </div>`;
 }
 

@@ -1,7 +1,8 @@
 // How full everything is that somebody may see.
 
 import {html} from '../vendor/htm-preact.js';
-import {get} from '../api.js';
+import {get, list} from '../api.js';
+import {named} from '../catalogue.js';
 import {useLive} from '../live.js';
 import {Link, to} from '../router.js';
 import {superAdmin} from '../session.js';
@@ -58,7 +59,7 @@ const next = [
 // Begin says what comes next in an installation that is not complete.
 function Begin({hosts, projects, pools}) {
   const {value} = useLive(async () => {
-    const [regions, zones] = await Promise.all(['/regions', '/zones'].map((path) => get(path, {limit: 1})));
+    const [regions, zones] = await Promise.all(['region', 'zone'].map((name) => list(named(name), {limit: 1})));
     return {regions: regions.items.length, zones: zones.items.length};
   }, 'begin', every);
   if (!value) return null;

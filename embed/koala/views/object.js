@@ -1,7 +1,7 @@
 // One object with all its fields, what lies in it, and what became of it.
 
 import {html} from '../vendor/htm-preact.js';
-import {get, path} from '../api.js';
+import {get, path, read} from '../api.js';
 import {kinds} from '../kinds.js';
 import {label, within} from '../catalogue.js';
 import {useLive} from '../live.js';
@@ -20,7 +20,7 @@ const above = ['name', 'description'];
 
 export function ObjectPage({kind, id, who}) {
   const {value, error} = useLive(async () => {
-    const object = await get(path(kind, id));
+    const object = await read(kind, id);
     note(kind, [object]);
     return object;
   }, `${kind.name} ${id}`, every);
@@ -65,8 +65,8 @@ function Standing({kind, id}) {
 
 // Recent are the last operations on an object.
 function Recent({id}) {
-  const {value, error} = useLive(() => get('/operations', {target: id, limit: 1000}), `operations ${id}`, every);
-  const last = (value?.items ?? []).slice(-5).reverse();
+  const {value, error} = useLive(() => get('/operations', {target: id, sort: '-id', limit: 5}), `operations ${id}`, every);
+  const last = (value?.items ?? []).toSorted((a, b) => b.created.localeCompare(a.created));
   return html`<section><h2>Operations</h2><${Trouble} error=${error} />
     ${value && (last.length ? html`<${OperationRows} items=${last} brief />` : html`<p>None on record.</p>`)}</section>`;
 }

@@ -36,7 +36,8 @@ export function Operations() {
   const {path, query} = usePlace();
   const state = states.includes(query.state) ? query.state : '';
   const {value, error} = useLive(() => get('/operations', {state, limit: most, sort: '-id'}), `operations ${state}`, every);
-  const items = value?.items ?? [];
+  // Ids are in order of time only from one second to the next.
+  const items = (value?.items ?? []).toSorted((a, b) => b.created.localeCompare(a.created));
   return html`<h1>Operations</h1>
     <p class="summary">What takes longer than an answer, and what came of it; the newest first.</p>
     <div class="tools"><select aria-label="State" onChange=${(event) => go(to(path, {state: event.currentTarget.value}), {replace: true})} data-test="operation-state">

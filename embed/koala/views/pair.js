@@ -25,10 +25,13 @@ const roles = {
   restored: 'restored: it commands nobody until it is promoted',
 };
 
+// epoch is "7@" and the beginning of the id of who began it.
+const epoch = (text) => text.replace(/(@.{8}).*/, '$1');
+
 function role(p) {
   if (p.role in roles) return roles[p.role];
   const of = p.role !== 'primary' && p.primary ? ` of ${host(p.primary)}` : '';
-  return `${p.role}${p.phase ? `, ${p.phase}` : ''}${of}, epoch ${p.epoch}`;
+  return `${p.role}${p.phase ? `, ${p.phase}` : ''}${of}, epoch ${epoch(p.epoch)}`;
 }
 
 function right(p) {
@@ -41,7 +44,7 @@ const records = (n) => `${n} ${n === 1 ? 'record' : 'records'}`;
 function Kahuna({url}) {
   const {value: p, error} = useLive(() => get('/pair', {}, {at: url}), `pair ${url}`, every);
   if (!p) return html`<section class="box" data-test="kahuna" data-node=${url}><h2>${host(url)}</h2><${Trouble} error=${error} />${!error && html`<p>One moment…</p>`}</section>`;
-  const lists = [['take-over by itself is not possible', p.take_over], ['missing', p.missing], ['pending', p.pending], ['releases too far apart', p.releases]];
+  const lists = [['missing', p.missing], ['pending', p.pending], ['releases too far apart', p.releases]];
   return html`<section class="box" data-test="kahuna" data-node=${url} data-role=${error ? '' : p.role}>
     <h2>${host(url)}</h2>
     <${Trouble} error=${error} />
@@ -53,7 +56,7 @@ function Kahuna({url}) {
       <div><dt>published</dt><dd>record ${p.published} of ${p.end}${p.behind > 0 && `, ${records(p.behind)} behind`}</dd></div>
       ${p.mode && html`<div><dt>mode</dt><dd>${p.mode}</dd></div>`}
       ${p.role === 'standby' && html`<div><dt>primary heard</dt><dd>${p.silent.toFixed(1)} s ago</dd></div>`}
-      <div><dt>take-over</dt><dd>${p.take_over.length ? 'not by itself' : 'by itself'}</dd></div>
+      <div><dt>take-over</dt><dd>${p.take_over.length ? html`not by itself: ${p.take_over.join('; ')}` : 'by itself'}</dd></div>
       ${lists.filter(([, list]) => list.length).map(([title, list]) => html`<div key=${title}><dt>${title}</dt><dd><ul class="values">${list.map((text) => html`<li key=${text}>${text}</li>`)}</ul></dd></div>`)}
     </dl>
     <h3>As it sees them</h3>

@@ -1,7 +1,7 @@
 // Who is signed in, and from where.
 
 import {html} from '../vendor/htm-preact.js';
-import {get} from '../api.js';
+import {list, read} from '../api.js';
 import {named} from '../catalogue.js';
 import {useLive} from '../live.js';
 import {Trouble, Value, moment, nothing} from '../show.js';
@@ -16,7 +16,7 @@ const roles = {
 
 export function Profile({who}) {
   const kind = named('user');
-  const {value, error} = useLive(() => get(`/users/${who.user}`), `user ${who.user}`, every);
+  const {value, error} = useLive(() => read(kind, who.user), `user ${who.user}`, every);
   const fields = kind.fields.filter((field) => value && field.name in value && field.name !== 'role');
   return html`<h1>${who.name}</h1><p class="summary">${who.role}: ${roles[who.role] ?? nothing}</p>
     <${Trouble} error=${error} />
@@ -27,7 +27,7 @@ export function Profile({who}) {
 
 // Logins are those of the person, the present one among them.
 function Logins({who}) {
-  const {value, error} = useLive(() => get('/sessions', {user: who.user, limit: 100}), `sessions ${who.user}`, every);
+  const {value, error} = useLive(() => list(named('session'), {user: who.user, limit: 100}), `sessions ${who.user}`, every);
   const all = value?.items ?? [];
   return html`<section><h2>Logins</h2><${Trouble} error=${error} />
     ${all.length > 0 && html`<div class="scroll"><table data-test="logins"><thead><tr>${['from', 'program', 'begun', 'ends'].map((head) => html`<th key=${head} scope="col">${head}</th>`)}</tr></thead>

@@ -1,8 +1,8 @@
 // The objects of a kind: a page of them at a time, found by name, project or whatever they lie in.
 
 import {html, useEffect, useState} from '../vendor/htm-preact.js';
-import {get} from '../api.js';
-import {columns, label, named, within} from '../catalogue.js';
+import {list} from '../api.js';
+import {columns, label, named, sortable, within} from '../catalogue.js';
 import {useLive} from '../live.js';
 import {Name, note} from '../names.js';
 import {Link, go, to, usePlace} from '../router.js';
@@ -23,16 +23,17 @@ export function Table({kind, who}) {
   const search = query.name ?? '';
   const [cursors, turn] = useState(['']);
   const cursor = cursors[cursors.length - 1];
-  const asked = {...inside, limit: kind.state ? machinesAtOnce : atOnce, sort: 'name', cursor, filter: search && `name~${search}`};
+  const order = query.sort ?? 'name';
+  const asked = {...inside, limit: kind.state ? machinesAtOnce : atOnce, sort: order, cursor, filter: search && `name~${search}`};
   const key = JSON.stringify([kind.name, asked]);
   const {value, error} = useLive(async () => {
-    const page = await get(`/${kind.plural}`, asked);
+    const page = await list(kind, asked);
     note(kind, page.items);
     return page;
   }, key, every);
   const narrow = (more) => {
     turn(['']);
-    go(to(path, {...inside, name: search, ...more}), {replace: true});
+    go(to(path, {...inside, name: search, sort: query.sort, ...more}), {replace: true});
   };
   const items = value?.items ?? [];
   const all = columns(kind);
@@ -52,7 +53,7 @@ export function Table({kind, who}) {
     ${!value && !error && html`<p>One moment…</p>`}
     ${items.length > 0 && html`
     <div class="scroll"><table data-test="table" data-kind=${kind.name}>
-      <thead><tr><th scope="col">name</th>${kind.state && html`<th scope="col">state</th>`}${all.map((field) => html`<th key=${field.name} scope="col" title=${field.doc} class=${field.type === 'integer' ? 'number' : ''}>${label(field)}</th>`)}${phases && html`<th scope="col">phase</th>`}</tr></thead>
+      <thead><tr><${Head} field=${name} order=${order} onSort=${(sort) => narrow({sort})} />${kind.state && html`<th scope="col">state</th>`}${all.map((field) => html`<${Head} key=${field.name} field=${field} order=${order} onSort=${(sort) => narrow({sort})} />`)}${phases && html`<th scope="col">phase</th>`}</tr></thead>
       <tbody>${items.map((one) => html`<tr key=${one.id} data-test="row" data-id=${one.id} data-name=${one.name}>
         <th scope="row"><${Link} href="/pages/${kind.plural}/${one.id}">${one.name || one.id}<//></th>
         ${kind.state && html`<td><${State} kind=${kind} id=${one.id} /></td>`}
@@ -63,6 +64,18 @@ export function Table({kind, who}) {
       <button type="button" disabled=${cursors.length < 2} onClick=${() => turn(cursors.slice(0, -1))}>Previous</button>
       <span>page ${cursors.length}</span>
       <button type="button" disabled=${!value?.next} onClick=${() => turn([...cursors, value.next])}>Next</button></p>`}`;
+}
+
+const name = {name: 'name', type: 'string'};
+
+// Head is the heading of a column, which puts the rows in its order.
+function Head({field, order, onSort}) {
+  const up = order === field.name;
+  const down = order === `-${field.name}`;
+  const style = field.type === 'integer' ? 'number' : '';
+  if (!sortable(field)) return html`<th scope="col" title=${field.doc} class=${style}>${label(field)}</th>`;
+  return html`<th scope="col" title=${field.doc} class=${style} aria-sort=${up ? 'ascending' : down ? 'descending' : 'none'}>
+    <button type="button" class="sort" onClick=${() => onSort(up ? `-${field.name}` : field.name)}>${label(field)}${up && ' ↑'}${down && ' ↓'}</button></th>`;
 }
 
 // Search waits until nothing more is typed for a moment.
@@ -78,7 +91,7 @@ function Search({text, onChange, label: words}) {
 }
 
 function Projects({chosen, onChange}) {
-  const {value} = useLive(() => get('/projects', {limit: 1000, sort: 'name'}), 'projects', 0);
+  const {value} = useLive(() => list(named('project'), {limit: 1000, sort: 'name'}), 'projects', 0);
   const all = value?.items ?? [];
   return html`<select aria-label="Project" value=${chosen} onChange=${(event) => onChange(event.currentTarget.value)} data-test="project">
     <option value="" selected=${chosen === ''}>All projects</option>
