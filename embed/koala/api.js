@@ -62,7 +62,7 @@ export async function send(request, {open = false, ...how} = {}) {
   if (request.body !== undefined) headers['Content-Type'] = 'application/json';
   const answer = await follower.ask({...request, headers, body: request.body === undefined ? undefined : JSON.stringify(request.body)}, how);
   const body = understand(answer.text);
-  // One that only follows may not know of the login yet.
+  // One that answers by itself, and does not act, may not know of a login yet that has just begun.
   if (answer.status === 401 && !open && !how.at && mine === token()) end('Your login is over. Sign in again to go on.');
   if (answer.status >= 400) throw new Problem(answer.status, body ?? {}, answer.headers.get('Retry-After') ?? '');
   return {status: answer.status, body, from: answer.from};
@@ -92,10 +92,13 @@ async function once(path, query, how) {
   return answer.body;
 }
 
+// anybody may ask this; the answer is short, and tells that a Kahuna that acts can be reached.
+const anybody = {method: 'HEAD', path: '/api/v2/openapi.json'};
+
 // reach finds out which of several Kahunas answers, before something is sent that cannot be sent again. Whatever the
 // answer is, it is one.
 export async function reach() {
-  if (nodes.several) await follower.ask({method: 'GET', path: '/api/v2/version', headers: {Accept: 'application/json'}}, {again: true});
+  if (nodes.several) await follower.ask(anybody, {again: true});
 }
 
 // look asks one that did not answer whether it does by now, so that people see it come back.
@@ -103,7 +106,7 @@ export async function look() {
   const gone = following.value.away.find((url) => nodes.known.includes(url));
   if (!gone) return;
   try {
-    await follower.ask({method: 'GET', path: '/api/v2/version', headers: {Accept: 'application/json'}}, {at: gone});
+    await follower.ask(anybody, {at: gone});
     nodes.answered(gone, Date.now());
     following.set(told(following.value.trouble));
   } catch (err) {

@@ -76,7 +76,7 @@ export class Follower {
           return became.answer;
         }
         if (!became.waits) nodes.failed(url, world.now());
-        unsure ||= Boolean(became.begun) && request.method !== 'GET';
+        unsure ||= Boolean(became.begun) && !['GET', 'HEAD'].includes(request.method);
         if (became.begun && !again) {
           nodes.lead(nodes.next(tried, silent)); // the next request goes elsewhere
           this.tell(url, became.why, '');

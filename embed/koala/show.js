@@ -4,6 +4,7 @@ import {html} from './vendor/htm-preact.js';
 import {label, named} from './catalogue.js';
 import {Name} from './names.js';
 import {Link} from './router.js';
+import {session, superAdmin} from './session.js';
 
 export const nothing = '-';
 
@@ -65,6 +66,7 @@ export function Value({field, value, brief = false}) {
 export function Ref({kind, id}) {
   const of = named(kind);
   if (!id) return nothing;
+  if (of?.reserved && !superAdmin(session.value.who)) return id; // there is nothing that one may see behind it
   return of ? html`<${Link} href="/pages/${of.plural}/${id}"><${Name} kind=${of} id=${id} /><//>` : id;
 }
 

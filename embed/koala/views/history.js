@@ -36,7 +36,13 @@ function Changes({items}) {
   if (!items.length) return html`<p>Nothing on record.</p>`;
   return html`<div class="scroll"><table data-test="audit"><thead><tr>${['when', 'who', 'what', 'fields'].map((head) => html`<th key=${head} scope="col">${head}</th>`)}</tr></thead>
     <tbody>${items.map((one) => html`<tr key=${one.index}><td>${moment(one.time)}</td><td>${one.actor || nothing}</td><td>${one.what}</td>
-      <td class="long"><ul class="values">${one.changes.flatMap((change) => (change.fields ?? []).map((f) => html`<li key=${change.id + f.field}>${f.field}: ${text(f.before)} → ${text(f.after)}</li>`))}</ul></td></tr>`)}</tbody></table></div>`;
+      <td><${Fields} changes=${one.changes} /></td></tr>`)}</tbody></table></div>`;
+}
+
+// Fields are those that were changed; where none may be shown, what was done.
+function Fields({changes}) {
+  const all = changes.flatMap((change) => (change.fields ?? []).map((f) => html`<li key=${change.id + f.field}>${f.field}: ${text(f.before)} → ${text(f.after)}</li>`));
+  return all.length ? html`<ul class="values">${all}</ul>` : changes.map((change) => change.action).join(', ') || nothing;
 }
 
 // Facts are what a decision was made by.

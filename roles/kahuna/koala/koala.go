@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/klauspost/compress/zstd"
+
 	"kowabunga/core/fault"
 	"kowabunga/embed/koala"
 )
@@ -65,17 +67,17 @@ func prepare(all map[string][]byte) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPacker()
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return nil, err
 	}
-	defer p.zstd.Close()
+	defer encoder.Close()
 	c := &content{hash: digest(all), page: page, files: map[string]*file{}}
 	for name, body := range all {
 		if name == "index.html" {
 			continue
 		}
-		if c.files[name], err = p.file(name, body); err != nil {
+		if c.files[name], err = newFile(encoder, name, body); err != nil {
 			return nil, err
 		}
 	}
