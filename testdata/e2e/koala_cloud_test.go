@@ -94,7 +94,7 @@ func (k *koala) project(name string, members ...person) string {
 		ids = append(ids, m.id)
 	}
 	team := declared(k.t, k.api, "teams", nil, string(body(map[string]any{"name": name + "-team", "users": ids})))
-	k.projects[name] = declared(k.t, k.api, "projects", url.Values{"subnetSize": {"24"}}, fmt.Sprintf(`{"name":%q,"teams":[%q],"regions":[%q]}`, name, team, k.region))
+	k.projects[name] = declared(k.t, k.api, "projects", url.Values{"subnetSize": {"24"}}, fmt.Sprintf(`{"name":%q,"teams":[%q],"regions":[%q],"root_password":%q}`, name, team, k.region, "root-"+strings.ToLower(rand.Text())))
 	return k.projects[name]
 }
 
@@ -127,7 +127,7 @@ func (k *koala) open(at *node, who person) *browser.Browser {
 func tested(name string) chromedp.CSS { return chromedp.CSS(fmt.Sprintf("[data-test=%q]", name)) }
 
 func signIn(b *browser.Browser, who person) {
-	b.Until("the page asks who it is", `document.querySelector('[data-test=sign-in]')`)
+	b.Until("the page asks who it is, and one can type", `document.activeElement?.dataset.test === 'email'`)
 	b.Do("sign in", chromedp.SendKeys(tested("email"), who.email), chromedp.SendKeys(tested("password"), who.password), chromedp.Click(tested("sign-in")))
 	b.Until("the page knows who it is", `document.querySelector('[data-test=who]')`)
 }

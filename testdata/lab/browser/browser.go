@@ -154,8 +154,14 @@ func (b *Browser) heard(event any) {
 		default: // nobody waits for so many
 		}
 	case *page.EventFrameNavigated:
-		if e.Frame.ParentID == "" {
-			b.loaded++
+		if e.Frame.ParentID != "" {
+			return
+		}
+		b.loaded++
+		for _, r := range b.asked { // of the document before; nobody tells of them any more
+			if r.Status == 0 && r.Failure == "" {
+				r.Failure = "its document was left"
+			}
 		}
 	}
 }
@@ -223,6 +229,24 @@ func (b *Browser) Until(what, expression string) {
 		}
 	}
 	b.t.Fatalf("%s: never (%v)", what, err)
+}
+
+// Quiet waits until there is an answer to everything that the page asked for, or none will come.
+func (b *Browser) Quiet() {
+	b.t.Helper()
+	var open []string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		open = nil
+		for _, r := range b.Requests() {
+			if r.Status == 0 && r.Failure == "" {
+				open = append(open, r.Method+" "+r.URL)
+			}
+		}
+		if len(open) == 0 {
+			return
+		}
+	}
+	b.t.Fatalf("no answers: %s", strings.Join(open, ", "))
 }
 
 // Text is what the page shows.
