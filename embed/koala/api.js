@@ -62,7 +62,7 @@ export async function send(request, {open = false, ...how} = {}) {
   if (request.body !== undefined) headers['Content-Type'] = 'application/json';
   const answer = await follower.ask({...request, headers, body: request.body === undefined ? undefined : JSON.stringify(request.body)}, how);
   const body = understand(answer.text);
-  // One that answers by itself, and does not act, may not know of a login yet that has just begun.
+  // One that only follows may not know of the login yet.
   if (answer.status === 401 && !open && !how.at && mine === token()) end('Your login is over. Sign in again to go on.');
   if (answer.status >= 400) throw new Problem(answer.status, body ?? {}, answer.headers.get('Retry-After') ?? '');
   return {status: answer.status, body, from: answer.from};

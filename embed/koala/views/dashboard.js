@@ -22,7 +22,7 @@ export function Dashboard({who}) {
   if (!value) return html`<h1>Dashboard</h1><${Trouble} error=${error} />${!error && html`<p>One moment…</p>`}`;
   const {hosts, projects, pools} = value;
   return html`<h1>Dashboard</h1><${Trouble} error=${error} />
-    ${superAdmin(who) ? html`<${Begin} hosts=${hosts} projects=${projects} pools=${pools} />` : projects.length === 0 && html`
+    ${superAdmin(who) ? html`<${Begin} top=${value} />` : projects.length === 0 && html`
       <p data-test="empty">You are in no project yet. An administrator makes one, or puts you into a team of one: <code>kowabunga team update --help</code></p>`}
     ${projects.length > 0 && html`<section><h2>Projects</h2><div class="scroll"><table data-test="projects">
       <thead><tr><th scope="col">project</th>${resources.map((name) => html`<th key=${name} scope="col">${name}</th>`)}<th scope="col">cost a month</th><th scope="col">machines</th></tr></thead>
@@ -57,14 +57,18 @@ const next = [
 ];
 
 // Begin says what comes next in an installation that is not complete.
-function Begin({hosts, projects, pools}) {
+function Begin({top: {hosts, projects, pools}}) {
+  const machines = projects.reduce((sum, p) => sum + (p.usage.instances ?? 0), 0);
+  const counts = {hosts: hosts.length, pools: pools.length, projects: projects.length, machines};
+  return Object.values(counts).includes(0) ? html`<${Next} counts=${counts} />` : null;
+}
+
+function Next({counts}) {
   const {value} = useLive(async () => {
     const [regions, zones] = await Promise.all(['region', 'zone'].map((name) => list(named(name), {limit: 1})));
     return {regions: regions.items.length, zones: zones.items.length};
   }, 'begin', every);
-  if (!value) return null;
-  const machines = projects.reduce((sum, p) => sum + (p.usage.instances ?? 0), 0);
-  const step = next.find(({lacks}) => lacks({...value, hosts: hosts.length, pools: pools.length, projects: projects.length, machines}));
+  const step = value && next.find(({lacks}) => lacks({...value, ...counts}));
   if (!step) return null;
   return html`<section class="box" data-test="next"><h2>What comes next</h2><p>${step.text} <code>${step.command}</code></p>
     <p>${step.topic ? html`More: <a href="/docs/${step.topic}">documentation</a>.` : html`A whole cloud to try on one machine: <code>kowabunga sandbox up</code>. More: <a href="/docs/start">where to begin</a>.`}</p></section>`;

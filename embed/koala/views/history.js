@@ -36,7 +36,7 @@ function Changes({items}) {
   if (!items.length) return html`<p>Nothing on record.</p>`;
   return html`<div class="scroll"><table data-test="audit"><thead><tr>${['when', 'who', 'what', 'fields'].map((head) => html`<th key=${head} scope="col">${head}</th>`)}</tr></thead>
     <tbody>${items.map((one) => html`<tr key=${one.index}><td>${moment(one.time)}</td><td>${one.actor || nothing}</td><td>${one.what}</td>
-      <td><${Fields} changes=${one.changes} /></td></tr>`)}</tbody></table></div>`;
+      <td class="long"><${Fields} changes=${one.changes} /></td></tr>`)}</tbody></table></div>`;
 }
 
 // Fields are those that were changed; where none may be shown, what was done.

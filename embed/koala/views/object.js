@@ -32,7 +32,7 @@ export function ObjectPage({kind, id, who}) {
     <h1 data-test="object" data-id=${value.id}>${value.name || value.id}</h1>
     <p class="summary">${value.description || kind.title}${value.phase && value.phase !== 'ready' && html` <span class="state odd">${value.phase}</span>`}</p>
     <${Trouble} error=${error} />
-    ${kind.power && html`<${Power} kind=${kind} object=${value} may />`}
+    ${kind.power && html`<${Power} kind=${kind} object=${value} />`}
     <${Group} title="Settings" fields=${fields.filter((field) => !field.set)} object=${value} />
     <${Group} title="Given by Kahuna" fields=${fields.filter((field) => field.set)} object=${value} />
     <section><h2>Place and time</h2><dl class="fields">

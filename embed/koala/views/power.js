@@ -31,7 +31,9 @@ function suits(verb, state) {
   return true;
 }
 
-export function Power({kind, object, may}) {
+// Power offers what a kind's machines can be told. Whoever sees a machine is a member of its project, or a superAdmin:
+// the ones who may.
+export function Power({kind, object}) {
   const {value, error, again} = useMachineState(kind, object.id);
   const [asking, ask] = useState('');
   const [news, tell] = useState(null); // {verb, operation, error, done}
@@ -51,7 +53,7 @@ export function Power({kind, object, may}) {
   const busy = news && !news.done && !news.error;
   return html`<section class="power" aria-label="Power">
     <${StateOf} value=${value} error=${error} />
-    ${may && kind.power.map((verb) => html`<button type="button" key=${verb} disabled=${busy || !suits(verb, error ? '' : value?.state)} onClick=${() => ask(verb)} data-test=${`power-${verb}`}>${said[verb].yes}</button>`)}
+    ${kind.power.map((verb) => html`<button type="button" key=${verb} disabled=${busy || !suits(verb, error ? '' : value?.state)} onClick=${() => ask(verb)} data-test=${`power-${verb}`}>${said[verb].yes}</button>`)}
     <span role="status" class=${news?.error ? 'trouble' : ''} data-test="power-result" data-done=${news?.done ? news.verb : ''}><${News} ...${news ?? {}} /></span>
     ${asking && html`<${Confirm} title=${`${said[asking].yes} ${object.name}?`} text=${said[asking].text} yes=${said[asking].yes} onYes=${() => act(asking)} onNo=${() => ask('')} />`}
   </section>`;

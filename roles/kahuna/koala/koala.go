@@ -12,8 +12,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/klauspost/compress/zstd"
-
 	"kowabunga/core/fault"
 	"kowabunga/embed/koala"
 )
@@ -67,17 +65,17 @@ func prepare(all map[string][]byte) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+	p, err := newPacker()
 	if err != nil {
 		return nil, err
 	}
-	defer encoder.Close()
+	defer p.zstd.Close()
 	c := &content{hash: digest(all), page: page, files: map[string]*file{}}
 	for name, body := range all {
 		if name == "index.html" {
 			continue
 		}
-		if c.files[name], err = newFile(encoder, name, body); err != nil {
+		if c.files[name], err = p.file(name, body); err != nil {
 			return nil, err
 		}
 	}

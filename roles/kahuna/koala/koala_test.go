@@ -62,6 +62,10 @@ func TestThePageIsAtEveryView(t *testing.T) {
 			t.Errorf("%s is kept for good", path)
 		}
 	}
+	head, get := routed(k, "HEAD", "/"), routed(k, "GET", "/")
+	if len(body(t, head)) != 0 || !maps.EqualFunc(head.Header, get.Header, slices.Equal) {
+		t.Errorf("HEAD of the page: %v", head.Header)
+	}
 	for _, method := range []string{"POST", "DELETE"} {
 		if got := routed(k, method, "/"); got.StatusCode != 405 || got.Header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("%s: %s", method, got.Status)
@@ -173,6 +177,21 @@ func TestOtherContentHasAnotherName(t *testing.T) {
 		a, b := files.Draw(t, "one"), files.Draw(t, "other")
 		if same := maps.EqualFunc(a, b, bytes.Equal); same != (digest(a) == digest(b)) {
 			t.Fatalf("%q and %q: %s and %s", a, b, digest(a), digest(b))
+		}
+	})
+}
+
+// A coding is sent to those alone who named it.
+func FuzzAccepts(f *testing.F) {
+	for _, header := range []string{"", "gzip", "gzip;q=0", "zstd ; Q = 0.7, br", "gzip;q=x", "*", ",;=", "identity;q=1, gzip;q=1"} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		if accepts(header, "gzip") && !strings.Contains(strings.ToLower(header), "gzip") {
+			t.Fatalf("%q accepts gzip", header)
+		}
+		if accepts("gzip;q=0,"+header, "gzip") != accepts("gzip;q=0", "gzip") {
+			t.Fatalf("%q after a refusal of gzip", header)
 		}
 	})
 }
