@@ -2,8 +2,8 @@
 
 import {html, useEffect, useRef, useState} from '../vendor/htm-preact.js';
 import {following, get} from '../api.js';
-import {groups, named, offered} from '../catalogue.js';
-import {Link, go, usePlace} from '../router.js';
+import {groups, named, offered, within} from '../catalogue.js';
+import {Link, go, to, usePlace} from '../router.js';
 import {know, session, superAdmin, token} from '../session.js';
 import {Trouble} from '../show.js';
 import {useStore} from '../store.js';
@@ -76,10 +76,11 @@ export function App() {
 
   if (!signedIn) return html`<${Banner} />${path.includes('forgot') || path.includes('request-password') ? html`<${Forgotten} />` : html`<${SignIn} />`}`;
   if (!shown) return html`<${Banner} /><main class="alone"><${Trouble} error=${error} />${!error && html`<p>One moment…</p>`}</main>`;
-  return html`<${Banner} /><${Frame} who=${who} path=${path}>${shown.body}<//>`;
+  return html`<${Banner} /><${Frame} who=${who} place=${{path, query}}>${shown.body}<//>`;
 }
 
-function Frame({who, path, children}) {
+// Who chose a project keeps to it from one kind to the next.
+function Frame({who, place: {path, query}, children}) {
   const {current} = useStore(following);
   const [open, show] = useState(false);
   const content = useRef(null);
@@ -106,7 +107,7 @@ function Frame({who, path, children}) {
           <${Entry} href="/pages/operations" path=${path}>Operations<//>
           ${superAdmin(who) && html`<${Entry} href="/pages/pair" path=${path}>Kahunas<//>`}</ul>
         ${groups.map((group) => html`<h2 key=${group.name}>${group.title}</h2>
-          <ul>${offered(group.name, who).map((kind) => html`<${Entry} key=${kind.name} href="/pages/${kind.plural}" path=${path}>${kind.heading}<//>`)}</ul>`)}
+          <ul>${offered(group.name, who).map((kind) => html`<${Entry} key=${kind.name} href="/pages/${kind.plural}" query=${within(kind, 'project') ? {project: query.project} : {}} path=${path}>${kind.heading}<//>`)}</ul>`)}
         <h2>Help</h2>
         <ul>${['Documentation', 'API'].map((title, i) => html`<li key=${title}><a href=${`${current}/docs/${['', 'api-v2'][i]}`}>${title}</a></li>`)}</ul>
       </nav>
@@ -114,7 +115,7 @@ function Frame({who, path, children}) {
     </div>`;
 }
 
-function Entry({href, path, exact = false, children}) {
+function Entry({href, query = {}, path, exact = false, children}) {
   const here = path === href || !exact && path.startsWith(`${href}/`);
-  return html`<li><${Link} href=${href} aria-current=${here ? 'page' : undefined}>${children}<//></li>`;
+  return html`<li><${Link} href=${to(href, query)} aria-current=${here ? 'page' : undefined}>${children}<//></li>`;
 }

@@ -16,6 +16,8 @@ function words({trouble, away, current, named, strangers}) {
     const own = gone.includes(nodes.own) ? ` Do not load it anew from ${host(nodes.own)}: open ${current} instead.` : '';
     return {text: `${gone.map(host).join(' and ')} does not answer. This page goes on with ${host(current)}.${own}`};
   }
+  const bare = strangers.filter((url) => host(url).startsWith('['));
+  if (bare.length) return {text: `A browser lets no page follow to ${bare.map(host).join(' and ')}: give the Kahunas names instead of IPv6 addresses.`};
   if (named.length > 1 && strangers.length) {
     if (named.includes(nodes.own) || nodes.allowed.length > 1) return {text: `There is another Kahuna by now, ${strangers.map(host).join(' and ')}. Load this page anew, so that it can follow.`};
     return {text: `${host(nodes.own)} is none of the addresses of the Kahunas. A page from ${named.map(host).join(' or ')} goes on by itself when one of them dies; this one does not.`};

@@ -8,7 +8,7 @@ import {useLive} from '../live.js';
 import {note} from '../names.js';
 import {Link, to} from '../router.js';
 import {superAdmin} from '../session.js';
-import {Labels, Ref, Trouble, Value, moment, nothing} from '../show.js';
+import {Labels, Ref, Trouble, Value, bytes, moment, nothing} from '../show.js';
 import {History} from './history.js';
 import {OperationRows} from './operations.js';
 import {Power} from './power.js';
@@ -41,6 +41,7 @@ export function ObjectPage({kind, id, who}) {
       <div><dt>made</dt><dd>${moment(value.created)}</dd></div>
       <div><dt>changed</dt><dd>${moment(value.updated)}</dd></div></dl></section>
     ${inner.length > 0 && html`<section><h2>In it</h2><ul class="links">${inner.map((other) => html`<li key=${other.name}><${Link} href=${to(`/pages/${other.plural}`, {[kind.name]: value.id})}>${other.heading}<//></li>`)}</ul></section>`}
+    ${kind.hardware && html`<${Hardware} kind=${kind} id=${value.id} />`}
     ${kind.status && (kind.status === 'anyone' || superAdmin(who)) && html`<${Standing} kind=${kind} id=${value.id} />`}
     <${Recent} id=${value.id} />
     <${History} kind=${kind} id=${value.id} />`;
@@ -50,6 +51,15 @@ function Group({title, fields, object}) {
   if (!fields.length) return null;
   return html`<section><h2>${title}</h2><dl class="fields">${fields.map((field) => html`
     <div key=${field.name} data-field=${field.name}><dt title=${field.doc}>${label(field)}</dt><dd><${Value} field=${field} value=${object[field.name]} /></dd></div>`)}</dl></section>`;
+}
+
+// Hardware is what a host last reported of itself.
+function Hardware({kind, id}) {
+  const {value, error} = useLive(() => get(`${path(kind, id)}/caps`), `caps ${id}`, 0);
+  if (!value) return html`<${Trouble} error=${error} />`;
+  const {cpu, memory} = value;
+  const rows = [['processor', [cpu.vendor, cpu.model, cpu.arch].filter(Boolean).join(' ') || nothing], ['sockets', cpu.sockets], ['cores', cpu.cores], ['threads', cpu.threads], ['memory', bytes(memory)]];
+  return html`<section><h2>Hardware</h2><dl class="fields">${rows.map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl></section>`;
 }
 
 // Standing is how agents stand to what is wanted of them.

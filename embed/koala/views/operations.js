@@ -1,6 +1,6 @@
 // Work that goes on after an answer.
 
-import {html} from '../vendor/htm-preact.js';
+import {html, useEffect, useState} from '../vendor/htm-preact.js';
 import {get} from '../api.js';
 import {named} from '../catalogue.js';
 import {useLive} from '../live.js';
@@ -48,7 +48,9 @@ export function Operations() {
 }
 
 export function Operation({id}) {
-  const {value: one, error} = useLive(() => get(`/operations/${id}`), `operation ${id}`, closely);
+  const [pace, settle] = useState(closely);
+  const {value: one, error} = useLive(() => get(`/operations/${id}`), `operation ${id}`, pace);
+  useEffect(() => { if (one?.finished) settle(0); }, [one?.finished]);
   if (!one) return html`<h1>Operation</h1><${Trouble} error=${error} />`;
   const percent = one.progress && share(one.progress.done, one.progress.total);
   const amount = (n) => (one.progress.unit === 'bytes' ? bytes(n) : n);

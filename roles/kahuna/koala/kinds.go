@@ -23,10 +23,11 @@ type kind struct {
 	Reserved bool         `json:"reserved,omitempty"` // only superAdmins see any
 	Parents  []model.Kind `json:"parents"`
 	Fields   []field      `json:"fields"`
-	Power    []string     `json:"power,omitempty"`  // power actions offered, of machines
-	State    bool         `json:"state,omitempty"`  // it can be asked how it is at the moment
-	Status   string       `json:"status,omitempty"` // who may ask how agents stand to it: "anyone", "superAdmin"
-	Create   bool         `json:"create,omitempty"` // the command line makes them
+	Power    []string     `json:"power,omitempty"`    // power actions offered, of machines
+	State    bool         `json:"state,omitempty"`    // it can be asked how it is at the moment
+	Status   string       `json:"status,omitempty"`   // who may ask how agents stand to it: "anyone", "superAdmin"
+	Hardware bool         `json:"hardware,omitempty"` // it can be asked what it is made of
+	Create   bool         `json:"create,omitempty"`   // the command line makes them
 }
 
 // field is a field of a kind, or of what is nested in one.
@@ -86,6 +87,8 @@ func kindOf(k *catalogue.Kind) kind {
 			out.Power = append(out.Power, op.Action)
 		case op.Method == "GET" && op.Action == "state":
 			out.State = true
+		case op.Method == "GET" && op.Action == "caps":
+			out.Hardware = true
 		case op.Method == "GET" && op.Action == "status":
 			out.Status = "anyone"
 			if op.Access == access.Admin {

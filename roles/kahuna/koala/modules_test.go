@@ -176,6 +176,9 @@ func TestKindsSayWhatCanBeDone(t *testing.T) {
 		if (k.Power != nil || k.State) != (name == "instance" || name == "kompute") {
 			t.Errorf("%s: %v", name, k.Power)
 		}
+		if k.Hardware != (name == "kaktus") {
+			t.Errorf("%s is asked what it is made of: %v", name, k.Hardware)
+		}
 		if k.Reserved != slices.Contains([]string{"kaktus", "kiwi", "agent"}, name) {
 			t.Errorf("%s is for superAdmins alone: %v", name, k.Reserved)
 		}
