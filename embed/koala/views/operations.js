@@ -26,7 +26,7 @@ function Target({target}) {
 // OperationRows are operations, the newest first. brief leaves out what they are about.
 export function OperationRows({items, brief = false}) {
   return html`<div class="scroll"><table data-test="operations"><thead><tr><th scope="col">operation</th>${!brief && html`<th scope="col">of</th>`}<th scope="col">state</th><th scope="col">by</th><th scope="col">begun</th><th scope="col">what went wrong</th></tr></thead>
-    <tbody>${items.map((one) => html`<tr key=${one.id} data-test="operation-row" data-id=${one.id}><th scope="row"><${Link} href="/pages/operations/${one.id}">${one.what || one.name}<//></th>
+    <tbody>${items.map((one) => html`<tr key=${one.id} data-test="operation-row" data-id=${one.id}><th scope="row"><${Link} href="/pages/operations/${one.id}">${one.name || one.what}<//></th>
       ${!brief && html`<td><${Target} target=${one.target} /></td>`}<td><${State} state=${one.state} /></td><td>${one.actor}</td><td>${moment(one.created)}</td><td class="long">${one.fault?.message ?? nothing}</td></tr>`)}</tbody></table></div>`;
 }
 
