@@ -115,9 +115,9 @@ func (k *koala) machine(project, name string) (instance string) {
 }
 
 // open starts a browser at a node and signs somebody in there.
-func (k *koala) open(at *node, who person) *browser.Browser {
-	k.t.Helper()
-	b := browser.Open(k.t, k.ca)
+func (k *koala) open(t testing.TB, at *node, who person) *browser.Browser {
+	t.Helper()
+	b := browser.Open(t, k.ca)
 	b.Do("open Koala", chromedp.Navigate(at.url+"/"))
 	signIn(b, who)
 	return b

@@ -17,16 +17,18 @@ import (
 	"kowabunga/testdata/lab/browser"
 )
 
-// A page of Koala that is open when the Kahuna dies that it came from goes on with the other one: it is not loaded
-// anew, nobody signs in again, it shows what is new, and what it asks for is done once.
+// A page of Koala that is open when the Kahuna goes that it came from goes on with the other one, whether that was told
+// to hand over, was killed, or stands still: it is not loaded anew, nobody signs in again, it shows what is new, and
+// what it asks for is done once.
 func TestKoalaFollows(t *testing.T) {
 	k := newKoala(t)
 	ann := k.person("ann", "user")
 	k.project("shop", ann)
 	first := k.machine("shop", "web-1")
 	a, b := k.nodes[0], k.nodes[1]
-	page := k.open(a, ann)
-	page.Do("look at the machines", chromedp.Click(chromedp.CSS(`a[href="/pages/instances"]`)))
+	page := k.open(t, b, ann)
+	machines := chromedp.Click(chromedp.CSS(`a[href="/pages/instances"]`))
+	page.Do("look at the machines", machines)
 	shows(page, "web-1")
 	asks(page, a)
 	page.Until("the page is marked", `globalThis.sameAsBefore = true`)
@@ -45,21 +47,21 @@ func TestKoalaFollows(t *testing.T) {
 		}
 	}
 
-	undo := a.crash()
-	k.machine("shop", "web-2") // as soon as the other one acts
-	shows(page, "web-2")
+	a.handOver()
 	asks(page, b)
+	same("one handed over to the one that the page came from")
+
+	undo := b.crash()
+	k.machine("shop", "web-2") // as soon as the other one acts
+	asks(page, a)
+	shows(page, "web-2")
 	page.Do("look at one machine", chromedp.Click(chromedp.CSS(`[data-test=row][data-name="web-1"] a`)))
 	k.rebooted(page, first, ann, 1, func() {})
-	same("the Kahuna that it came from was killed")
-
-	undo()
-	eventually(t, "both are in sync", func() error { return k.synced(3) })
-	b.handOver()
-	asks(page, a)
-	same("the one that took over handed over")
+	same("the one that it came from was killed")
 
 	// It stops between the click and the answer: it has done what it was asked for, and the page cannot know.
+	undo()
+	eventually(t, "both are in sync", func() error { return k.synced(3) })
 	held := page.Hold("*/reboot")
 	k.rebooted(page, first, ann, 2, func() {
 		if status := held.Wait(); status != http.StatusAccepted {
@@ -70,7 +72,7 @@ func TestKoalaFollows(t *testing.T) {
 	})
 	asks(page, b)
 	k.machine("shop", "web-3")
-	page.Do("look at the machines", chromedp.Click(chromedp.CSS(`a[href="/pages/instances"]`)))
+	page.Do("look at the machines", machines)
 	shows(page, "web-3")
 	same("the one that acted stopped")
 	a.resume()

@@ -14,23 +14,27 @@ import (
 	"kowabunga/testdata/lab/browser"
 )
 
-// People see what is theirs and nothing else, in full: no view of theirs is blank or refused.
-func TestKoalaShowsWhatOneMay(t *testing.T) {
+// What Koala shows, to whom, and what it does for that.
+func TestKoala(t *testing.T) {
 	k := newKoala(t)
-	root := k.person("root", "superAdmin")
-	ann, bob := k.person("ann", "projectAdmin"), k.person("bob", "user")
-	k.project("shop", ann)
-	k.project("mill", bob)
+	k.person("root", "superAdmin")
+	k.project("shop", k.person("ann", "projectAdmin"))
+	k.project("mill", k.person("bob", "user"))
 	web, db := k.machine("shop", "web"), k.machine("mill", "db")
+	t.Run("IsStrict", k.isStrict)
+	t.Run("ShowsWhatOneMay", func(t *testing.T) { k.showsWhatOneMay(t, web, db) })
+}
 
-	page := k.open(k.nodes[0], root)
+// People see what is theirs and nothing else, in full: no view of theirs is blank or refused.
+func (k *koala) showsWhatOneMay(t *testing.T, web, db string) {
+	page := k.open(t, k.nodes[0], k.people["root"])
 	see(t, page, "/pages/instances", "db", "web")
 	see(t, page, "/pages/kaktuses", "host-0", "host-1", "host-2")
 
 	for _, c := range []struct {
 		who                           person
 		project, name, machine, other string
-	}{{ann, "shop", "web", web, db}, {bob, "mill", "db", db, web}} {
+	}{{k.people["ann"], "shop", "web", web, db}, {k.people["bob"], "mill", "db", db, web}} {
 		page.Do("sign out", chromedp.Click(tested("sign-out")))
 		signIn(page, c.who)
 		from, said := len(page.Requests()), len(page.Console())

@@ -15,6 +15,8 @@ const sizes = ['memory', 'storage'];
 
 const amount = (name, n) => (sizes.includes(name) ? bytes(n) : n);
 
+const byName = (a, b) => a.name.localeCompare(b.name);
+
 const money = ({price, currency}) => (price ? `${price.toFixed(2)} ${currency}` : nothing);
 
 export function Dashboard({who}) {
@@ -26,18 +28,18 @@ export function Dashboard({who}) {
       <p data-test="empty">You are in no project yet. An administrator makes one, or puts you into a team of one: <code>kowabunga team update --help</code></p>`}
     ${projects.length > 0 && html`<section><h2>Projects</h2><div class="scroll"><table data-test="projects">
       <thead><tr><th scope="col">project</th>${resources.map((name) => html`<th key=${name} scope="col">${name}</th>`)}<th scope="col">cost a month</th><th scope="col">machines</th></tr></thead>
-      <tbody>${projects.map((p) => html`<tr key=${p.id} data-test="row" data-id=${p.id} data-name=${p.name}><th scope="row"><${Link} href="/pages/projects/${p.id}">${p.name}<//></th>
+      <tbody>${projects.toSorted(byName).map((p) => html`<tr key=${p.id} data-test="row" data-id=${p.id} data-name=${p.name}><th scope="row"><${Link} href="/pages/projects/${p.id}">${p.name}<//></th>
         ${resources.map((name) => html`<td key=${name}><${Quota} name=${name} used=${p.usage[name] ?? 0} limit=${p.quotas[name] ?? 0} /></td>`)}
         <td>${money(p.cost)}</td><td><${Link} href=${to('/pages/instances', {project: p.id})}>instances<//>, <${Link} href=${to('/pages/komputes', {project: p.id})}>komputes<//></td></tr>`)}</tbody></table></div></section>`}
     ${hosts.length > 0 && html`<section><h2>Hosts</h2><div class="scroll"><table data-test="hosts">
       <thead><tr><th scope="col">host</th><th scope="col">zone</th><th scope="col">state</th><th scope="col">machines</th><th scope="col">vcpus promised</th><th scope="col">memory promised</th></tr></thead>
-      <tbody>${hosts.map((h) => html`<tr key=${h.id} data-id=${h.id} data-name=${h.name}><th scope="row"><${Link} href="/pages/kaktuses/${h.id}">${h.name}<//></th><td><${Ref} kind="zone" id=${h.zone} /></td>
+      <tbody>${hosts.toSorted(byName).map((h) => html`<tr key=${h.id} data-id=${h.id} data-name=${h.name}><th scope="row"><${Link} href="/pages/kaktuses/${h.id}">${h.name}<//></th><td><${Ref} kind="zone" id=${h.zone} /></td>
         <td><span class="state ${h.online ? 'good' : 'bad'}">${h.online ? 'connected' : 'lost'}</span></td><td>${h.instances}</td>
         <td><${Meter} part=${h.vcpus_promised} whole=${h.vcpus_total} text="${h.vcpus_promised} of ${h.vcpus_total}" /></td>
         <td><${Meter} part=${h.memory_promised} whole=${h.memory_total} text="${bytes(h.memory_promised)} of ${bytes(h.memory_total)}" /></td></tr>`)}</tbody></table></div></section>`}
     ${pools.length > 0 && html`<section><h2>Pools</h2><div class="scroll"><table data-test="pools">
       <thead><tr><th scope="col">pool</th><th scope="col">used</th></tr></thead>
-      <tbody>${pools.map((p) => html`<tr key=${p.id}><th scope="row"><${Link} href="/pages/pools/${p.id}">${p.name}<//></th>
+      <tbody>${pools.toSorted(byName).map((p) => html`<tr key=${p.id}><th scope="row"><${Link} href="/pages/pools/${p.id}">${p.name}<//></th>
         <td>${p.capacity > 0 ? html`<${Meter} part=${p.capacity - p.available} whole=${p.capacity} text="${bytes(p.capacity - p.available)} of ${bytes(p.capacity)}" />` : 'not reported yet'}</td></tr>`)}</tbody></table></div></section>`}`;
 }
 

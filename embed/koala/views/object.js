@@ -1,6 +1,6 @@
 // One object with all its fields, what lies in it, and what became of it.
 
-import {html} from '../vendor/htm-preact.js';
+import {html, useState} from '../vendor/htm-preact.js';
 import {get, path, read} from '../api.js';
 import {kinds} from '../kinds.js';
 import {label, within} from '../catalogue.js';
@@ -19,6 +19,7 @@ const every = 10_000; // milliseconds between reads
 const above = ['name', 'description'];
 
 export function ObjectPage({kind, id, who}) {
+  const [done, count] = useState(0); // power actions
   const {value, error} = useLive(async () => {
     const object = await read(kind, id);
     note(kind, [object]);
@@ -32,7 +33,7 @@ export function ObjectPage({kind, id, who}) {
     <h1 data-test="object" data-id=${value.id}>${value.name || value.id}</h1>
     <p class="summary">${value.description || kind.title}${value.phase && value.phase !== 'ready' && html` <span class="state odd">${value.phase}</span>`}</p>
     <${Trouble} error=${error} />
-    ${kind.power && html`<${Power} kind=${kind} object=${value} />`}
+    ${kind.power && html`<${Power} kind=${kind} object=${value} onEnd=${() => count((n) => n + 1)} />`}
     <${Group} title="Settings" fields=${fields.filter((field) => !field.set)} object=${value} />
     <${Group} title="Given by Kahuna" fields=${fields.filter((field) => field.set)} object=${value} />
     <section><h2>Place and time</h2><dl class="fields">
@@ -43,7 +44,7 @@ export function ObjectPage({kind, id, who}) {
     ${inner.length > 0 && html`<section><h2>In it</h2><ul class="links">${inner.map((other) => html`<li key=${other.name}><${Link} href=${to(`/pages/${other.plural}`, {[kind.name]: value.id})}>${other.heading}<//></li>`)}</ul></section>`}
     ${kind.hardware && html`<${Hardware} kind=${kind} id=${value.id} />`}
     ${kind.status && (kind.status === 'anyone' || superAdmin(who)) && html`<${Standing} kind=${kind} id=${value.id} />`}
-    <${Recent} id=${value.id} />
+    <${Recent} id=${value.id} key=${done} />
     <${History} kind=${kind} id=${value.id} />`;
 }
 

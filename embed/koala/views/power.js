@@ -33,7 +33,7 @@ function suits(verb, state) {
 
 // Power offers what a kind's machines can be told. Whoever sees a machine is a member of its project, or a superAdmin:
 // the ones who may.
-export function Power({kind, object}) {
+export function Power({kind, object, onEnd}) {
   const {value, error, again} = useMachineState(kind, object.id);
   const [asking, ask] = useState('');
   const [news, tell] = useState(null); // {verb, operation, error, done}
@@ -49,6 +49,7 @@ export function Power({kind, object}) {
       tell({verb, error: err.message});
     }
     again();
+    onEnd();
   };
   const busy = news && !news.done && !news.error;
   return html`<section class="power" aria-label="Power">
