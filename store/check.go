@@ -44,7 +44,7 @@ func (r *Report) find(where, format string, args ...any) {
 }
 
 // Check reads everything in the store of opts.Dir, which nobody may have open for writing: the pages of
-// the file; the chain of the journal from the cut to the end; that every object decodes and its secrets
+// the file; the chain of the journal from the cut to the end, the log included; that every object decodes and its secrets
 // open; that keys are unique and references lead somewhere; that each object is what the journal last
 // said. Faults: NotFound, Unavailable when another process has the file, Conflict when a newer release wrote it,
 // Denied when it is sealed with another key. What is wrong inside is in the report.
@@ -59,11 +59,39 @@ func Check(ctx context.Context, opts Options) (*Report, error) {
 		return nil, fault.Wrap(err, fault.Unavailable, "check the store")
 	}
 	defer db.Close()
-	return check(ctx, db, opts.Tables, seal.New(opts.SealKey))
+	report, err := check(ctx, db, opts.Tables, seal.New(opts.SealKey))
+	if err == nil {
+		report.log(db, filepath.Join(opts.Dir, walName))
+	}
+	return report, err
+}
+
+// log reads what a process left in the log that did not end in order: the next start takes it over.
+func (r *Report) log(db *bbolt.DB, path string) {
+	err := guarded(func() error {
+		return db.View(func(tx *bbolt.Tx) error {
+			had, err := readState(tx)
+			if err != nil || had.Lap == nil {
+				return nil // what is wrong with it was found already
+			}
+			records, _, err := logOf(path, had)
+			if n := len(records); n > 0 {
+				r.Records += n
+				r.Position = Position{records[n-1].Index, records[n-1].Hash}
+			}
+			return err
+		})
+	})
+	if err != nil {
+		r.find("log", "%s", fault.From(err).Public())
+	}
 }
 
 // Check does the same to the open store, as of its last commit.
 func (s *Store) Check(ctx context.Context) (*Report, error) {
+	if err := s.view(func(*bbolt.Tx) error { return nil }); err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "check the store")
+	}
 	if err := soundTree(s.db); err != nil {
 		report := &Report{}
 		report.find("file", "%s", fault.From(err).Public())

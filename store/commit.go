@@ -47,6 +47,8 @@ func (s *Store) commits() {
 		select {
 		case j := <-s.queue:
 			s.take(j)
+		case <-s.late.idle.C:
+			s.tidy(true)
 		case <-s.closing:
 			for {
 				select {
@@ -130,6 +132,12 @@ func (s *Store) commit() {
 		}
 		s.full = false
 	}
+	if err := s.fold(); err != nil {
+		for _, j := range chores {
+			j.reply(answer{err: err})
+		}
+		return
+	}
 	if len(records) > 0 || probe || trim && s.due() {
 		cuts := trimAtLeast + trimPerRecord*len(records)
 		if trim {
@@ -170,10 +178,14 @@ func (s *Store) perform(j *job) {
 		err = withdrawn(err)
 	case s.broken:
 		err = s.Err()
-	default:
+	case !j.late:
+		err = s.fold()
+	}
+	if err == nil {
 		err = j.act(j.ctx)
 	}
 	j.reply(answer{s.last.state.Index, err})
+	s.tidy(false)
 }
 
 // refusal is why a change is not even tried.

@@ -31,6 +31,16 @@
 // the records after it. Without a note everything in the file is published. Opened without Held, the
 // store is the only one there is: it begins an epoch, and with that all that is in the file stands.
 //
+// # The log
+//
+// What the other node sends is on disk in kahuna.wal first (package wal), after one sync instead of a transaction: the
+// other node's callers wait for it. It is taken over into the bbolt file some hundred records at a time, when nothing
+// comes for a moment, and before anything else is done with that: so whatever is not an Append finds the bbolt file
+// complete. The transaction that takes records over changes the key under which the log counts, and a file that was
+// replaced knows none: nothing comes back out of the log that was folded, cut off or replaced. A process that ends
+// without order leaves its records there, and the next start takes them over. Many or large records, and those of a
+// store that leads, go to the bbolt file directly.
+//
 // # The file
 //
 // kahuna.db is a bbolt file with these buckets:

@@ -29,6 +29,7 @@ const (
 	fileName = "kahuna.db"
 	asideExt = ".new" // a file that is not complete yet
 	pidName  = "kahuna.pid"
+	walName  = "kahuna.wal" // what a store that follows another has on disk before it is in the file
 )
 
 var (
@@ -56,6 +57,7 @@ type state struct {
 	Reign     Epoch  `json:"reign,omitzero"`      // that the last record was written in; kept only when the journal is empty
 	CutReign  Epoch  `json:"cutReign,omitzero"`   // that the record at Cut was written in, zero when not known
 	Published *shown `json:"published,omitempty"` // what was published by then; everything when nil
+	Lap       *lap   `json:"lap,omitempty"`       // what counts in the log besides; nothing when nil
 }
 
 // lockWait is how long to wait for another process to let go of the file.

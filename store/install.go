@@ -160,6 +160,7 @@ func replaced(path string) (old state, release func() error, err error) {
 		return db.View(func(tx *bbolt.Tx) error {
 			if st, err := readState(tx); err == nil && st.Node != "" {
 				old = st
+				old.Epoch = reached(filepath.Join(filepath.Dir(path), walName), st)
 			}
 			return nil
 		})

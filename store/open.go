@@ -36,6 +36,8 @@ type Store struct {
 	failure   atomic.Pointer[fault.Error] // why writing failed last, nil when it works
 	halted    atomic.Pointer[halt]        // why changes are refused, nil when they are not
 
+	isLate atomic.Bool // the log has what the bbolt file has not
+
 	queue   chan *job
 	closing chan struct{}
 	done    chan struct{} // the committer has ended
@@ -62,6 +64,7 @@ type Store struct {
 	broken      bool          // only the file knows what stands
 	full        bool          // the last records could not be written
 	batch       []*job
+	late        unfolded
 	company     company
 }
 
@@ -144,6 +147,7 @@ func open(opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts, log: opts.Log, db: db, sealer: seal.New(opts.SealKey), tables: byKind(opts.Tables),
 		queue: make(chan *job, 1024), closing: make(chan struct{}), done: make(chan struct{}),
+		late: unfolded{latest: map[target]seal.Value{}, idle: never()},
 	}
 	pid := filepath.Join(opts.Dir, pidName)
 	if err := os.WriteFile(pid, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {
@@ -160,6 +164,12 @@ func open(opts Options) (*Store, error) {
 // begin loads what is there and writes the record that begins this epoch, unless it is held.
 func (s *Store) begin(path string) (err error) {
 	began := s.opts.Now()
+	switch n, err := recoverLog(s.db, filepath.Join(s.opts.Dir, walName)); {
+	case err != nil:
+		return err
+	case n > 0:
+		s.log.Info("records were taken over from "+walName, "records", n)
+	}
 	if err := migrate(s.db, path, s.opts, s.sealer); err != nil {
 		return err
 	}
@@ -268,7 +278,7 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		<-s.done
-		err = s.db.Close()
+		err = errors.Join(s.closeLog(), s.db.Close())
 		_ = os.Remove(filepath.Join(s.opts.Dir, pidName))
 	})
 	return fault.Wrap(err, fault.Internal, "close the store")

@@ -68,6 +68,22 @@ func pairStep(dir, what string) int {
 			}
 			return err
 		}
+	case what == "log" || what == "fold": // each record by itself, so that the second goes to the log
+		step = func() error {
+			for b.End().Index < a.End().Index {
+				records, err := a.Tail(b.End().Index+1, a.End().Index, 1)
+				if err == nil {
+					_, err = b.Append(ctx, records)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			if what == "fold" {
+				return b.Probe(ctx)
+			}
+			return nil
+		}
 	case what == "cut":
 		step = func() error { return a.Cut(ctx, b.End(), forkOf(dir)) }
 	case what == "install":

@@ -25,7 +25,7 @@ func (s *Store) JournalBack(from uint64, max int) ([]Record, error) {
 func (s *Store) readBack(from uint64, max int, until *snapshot) (out []Record, err error) {
 	from, max = min(from, until.state.Index), min(max, readAtOnce)
 	err = guarded(func() error {
-		return s.db.View(func(tx *bbolt.Tx) error {
+		return s.view(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(journalBucket).Cursor()
 			k, v := c.Seek(number(from))
 			if k == nil || !bytes.Equal(k, number(from)) {
@@ -53,7 +53,7 @@ func (s *Store) IndexAt(at time.Time) (index uint64, err error) {
 		return now.state.Index, nil
 	}
 	err = guarded(func() error {
-		return s.db.View(func(tx *bbolt.Tx) error {
+		return s.view(func(tx *bbolt.Tx) error {
 			log := tx.Bucket(journalBucket)
 			first, v := log.Cursor().First()
 			if first == nil {

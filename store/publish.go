@@ -207,6 +207,10 @@ func (s *Store) settle() {
 	if s.broken || !s.opts.Held {
 		return
 	}
+	if err := s.fold(); err != nil {
+		s.log.Warn("what the other node sent last stays in "+walName+" until the next start", "err", err)
+		return
+	}
 	now, kept := s.note(s.last.state), s.last.state.Published
 	if now == nil && kept == nil || now != nil && kept != nil && now.Position == kept.Position {
 		return

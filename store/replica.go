@@ -74,10 +74,10 @@ func (s *Store) HighestEpoch() uint64 { return s.end.Load().Epoch }
 func (s *Store) Append(ctx context.Context, records [][]byte) (at Position, err error) {
 	taken, err := s.received(ctx, records)
 	if err == nil {
-		_, err = s.alone(ctx, func(context.Context) error {
+		_, err = s.submit(&job{ctx: ctx, late: true, done: make(chan answer, 1), act: func(context.Context) error {
 			at, err = s.append(taken)
 			return err
-		})
+		}})
 	}
 	if err != nil {
 		return Position{}, fault.Wrap(err, fault.Unavailable, "append to the journal")
@@ -149,22 +149,46 @@ func (s *Store) append(records []*pending) (Position, error) {
 	if len(records) == 0 {
 		return s.last.state.Position, nil
 	}
+	late := s.takesLog(records)
+	if !late {
+		if err := s.fold(); err != nil {
+			return Position{}, err
+		}
+	}
 	for _, r := range records {
 		if err := s.follows(r); err != nil {
 			s.rewind()
 			return Position{}, err
 		}
 	}
-	next, err := s.write(ofAppend, records, trimAtLeast+trimPerRecord*len(records))
+	next, err := s.takeOver(records, late)
 	if errors.Is(err, errDiffers) {
 		s.rewind()
 		return Position{}, err
 	}
 	if err != nil {
-		return Position{}, s.failed(err)
+		err = s.failed(err)
+		if late {
+			s.void()
+		}
+		return Position{}, err
 	}
 	s.committed(next, records)
+	if !late {
+		s.beginLap()
+	}
 	return next.Position, nil
+}
+
+// takeOver makes records of another node durable, in the log or in the bbolt file, which then begins a lap of the log.
+func (s *Store) takeOver(records []*pending, late bool) (state, error) {
+	if late {
+		return s.logged(records)
+	}
+	if s.openLog(); s.late.log != nil {
+		s.state.Lap = newLap()
+	}
+	return s.write(ofAppend, records, trimAtLeast+trimPerRecord*len(records))
 }
 
 // follows makes a record of another node the tip, or refuses it.

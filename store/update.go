@@ -15,6 +15,7 @@ type job struct {
 	f     func(model.Draft) error
 	trim  bool                        // without f: cut the journal; otherwise prove that the disk works
 	act   func(context.Context) error // instead of f: alone in the committer
+	late  bool                        // act does not need the bbolt file to have everything
 	taken atomic.Bool
 	done  chan answer // buffered: the committer never waits for a caller
 }

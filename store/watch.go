@@ -60,38 +60,38 @@ func (s *Store) each(from, end uint64, instead string, f func(raw []byte) (more 
 	if from == end+1 {
 		return nil
 	}
-	for from <= end {
+	more, err := true, error(nil)
+	for from <= end && more && err == nil {
 		some := s.remembered(from, end)
-		for _, raw := range some {
-			if more, err := f(raw); err != nil || !more {
-				return fault.Wrap(err, fault.Unavailable, "read the journal")
-			}
+		for i := 0; i < len(some) && more && err == nil; i++ {
+			more, err = f(some[i])
 			from++
 		}
 		if len(some) == 0 {
-			break
+			from, more, err = s.filed(from, end, instead, f)
 		}
 	}
-	if from > end {
-		return nil
-	}
-	err := guarded(func() error {
+	return fault.Wrap(err, fault.Unavailable, "read the journal")
+}
+
+// filed does what each does with the records that the bbolt file has, and tells which comes next.
+func (s *Store) filed(from, end uint64, instead string, f func(raw []byte) (more bool, err error)) (next uint64, more bool, err error) {
+	next, more = from, true
+	err = guarded(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(journalBucket).Cursor()
 			k, v := c.Seek(number(from))
 			if k == nil || !bytes.Equal(k, number(from)) {
 				return &fault.Error{Code: fault.NotFound, Err: ErrGone, Message: fmt.Sprintf("the journal does not reach back to record %d any more; %s", from, instead)}
 			}
-			for at := from; k != nil && at <= end; at++ {
-				if more, err := f(bytes.Clone(v)); err != nil || !more { // the pages are not ours after this function
-					return err
-				}
+			for ; k != nil && next <= end && more && err == nil; next++ {
+				more, err = f(bytes.Clone(v)) // the pages are not ours after this function
 				k, v = c.Next()
 			}
-			return nil
+			return err
 		})
 	})
-	return fault.Wrap(err, fault.Unavailable, "read the journal")
+	return next, more, err
 }
 
 // Watch yields every published record from index from on, waiting for new ones, until the context ends,

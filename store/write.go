@@ -30,13 +30,16 @@ var (
 	ofCut    = momentsOf("cut")
 )
 
+// fillJournal is how full pages of the journal are made: records only ever go to the end.
+const fillJournal = 0.95
+
 // write makes records durable in one transaction and returns the state they lead to. The state of the
 // store is only replaced by committed.
 func (s *Store) write(at moments, records []*pending, cuts int) (next state, err error) {
 	next = s.state
 	err = s.transact(at, func(tx *bbolt.Tx) error {
 		log := tx.Bucket(journalBucket)
-		log.FillPercent = 0.95 // records only ever go to the end
+		log.FillPercent = fillJournal
 		objects := tx.Bucket(objectsBucket)
 		for _, r := range records {
 			if r.raw != nil {
@@ -124,7 +127,7 @@ func (s *Store) stands() bool {
 			return err
 		})
 	})
-	return err == nil && file.Position == s.last.state.Position
+	return err == nil && file.Position == s.late.before(s.last.state.Position)
 }
 
 // apply writes what a record changes and completes the record with the values from before.
@@ -158,6 +161,17 @@ func apply(objects *bbolt.Bucket, r *pending) error {
 	return nil
 }
 
+// differs tells whether an object is not what a record of another node says that its change i found. Fault: Conflict.
+func (s *Store) differs(was []byte, r *pending, i int) error {
+	c := &r.record.Changes[i]
+	// Restored and installed files hold the same objects sealed anew, in other bytes.
+	if bytes.Equal(was, c.Before) || len(was) > 0 && len(c.Before) > 0 && same(s.sealer, s.tables[c.Kind], c.Before, r.changes[i].Before) {
+		return nil
+	}
+	return &fault.Error{Code: fault.Conflict, Err: errDiffers,
+		Message: fmt.Sprintf("record %d changes %s %s from what it is not here: the two nodes differ; install a snapshot", r.record.Index, c.Kind, c.ID)}
+}
+
 // applyRaw writes what a record of another node changes. Fault: Conflict when an object is not what the
 // record says it was before.
 func (s *Store) applyRaw(objects *bbolt.Bucket, r *pending) error {
@@ -166,11 +180,8 @@ func (s *Store) applyRaw(objects *bbolt.Bucket, r *pending) error {
 		if err != nil {
 			return err
 		}
-		was := b.Get([]byte(c.ID))
-		// Restored and installed files hold the same objects sealed anew, in other bytes.
-		if !bytes.Equal(was, c.Before) && (len(was) == 0 || len(c.Before) == 0 || !same(s.sealer, s.tables[c.Kind], c.Before, r.changes[i].Before)) {
-			return &fault.Error{Code: fault.Conflict, Err: errDiffers,
-				Message: fmt.Sprintf("record %d changes %s %s from what it is not here: the two nodes differ; install a snapshot", r.record.Index, c.Kind, c.ID)}
+		if err := s.differs(b.Get([]byte(c.ID)), r, i); err != nil {
+			return err
 		}
 		if c.Op == journal.Delete {
 			err = b.Delete([]byte(c.ID))
