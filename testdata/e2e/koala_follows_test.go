@@ -54,6 +54,7 @@ func TestKoalaFollows(t *testing.T) {
 	undo := b.crash()
 	k.machine("shop", "web-2") // as soon as the other one acts
 	asks(page, a)
+	page.Until("the page says which one does not answer", fmt.Sprintf(`document.querySelector('[data-test=banner]').innerText.startsWith(new URL(%q).host + ' does not answer')`, b.url))
 	shows(page, "web-2")
 	page.Do("look at one machine", chromedp.Click(chromedp.CSS(`[data-test=row][data-name="web-1"] a`)))
 	k.rebooted(page, first, ann, 1, func() {})

@@ -3,7 +3,7 @@
 import {html, useEffect, useRef, useState} from '../vendor/htm-preact.js';
 import {following, get} from '../api.js';
 import {groups, named, offered, within} from '../catalogue.js';
-import {Link, go, to, usePlace} from '../router.js';
+import {Link, go, to, place, usePlace} from '../router.js';
 import {know, session, superAdmin, token} from '../session.js';
 import {Trouble} from '../show.js';
 import {useStore} from '../store.js';
@@ -65,7 +65,7 @@ export function App() {
 
   useEffect(() => {
     if (signedIn && auth) go(query.back || '/', {replace: true});
-    if (!signedIn && !auth) {
+    if (!signedIn && !place.value.path.startsWith('/auth/')) { // who signs out is there already
       const back = path + location.search;
       go(back === '/' ? '/auth/login' : `/auth/login?${new URLSearchParams({back})}`, {replace: true});
     }
@@ -99,7 +99,7 @@ function Frame({who, place: {path, query}, children}) {
       <span class="grow"></span>
       <${Node} />
       <${Link} href="/pages/profile" data-test="who">${who.name}<//>
-      <button type="button" class="plain" data-test="sign-out" onClick=${() => signOut().catch(() => {})}>Sign out</button>
+      <button type="button" class="plain" data-test="sign-out" onClick=${() => signOut().catch(() => {}).finally(() => go('/auth/login'))}>Sign out</button>
     </header>
     <div class="frame">
       <nav id="places" class=${open ? 'places open' : 'places'} aria-label="Places">

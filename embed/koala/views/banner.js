@@ -2,6 +2,7 @@
 
 import {html, useEffect} from '../vendor/htm-preact.js';
 import {following, look, nodes} from '../api.js';
+import {place} from '../router.js';
 import {useStore} from '../store.js';
 
 const lookEvery = 10_000; // milliseconds between looks at one that did not answer
@@ -13,8 +14,9 @@ function words({trouble, away, current, named, strangers}) {
   const gone = away.filter((url) => url !== current && nodes.known.includes(url));
   if (trouble) return {text: `${trouble}…`, bad: true};
   if (gone.length) {
-    const own = gone.includes(nodes.own) ? ` Do not load it anew from ${host(nodes.own)}: open ${current} instead.` : '';
-    return {text: `${gone.map(host).join(' and ')} does not answer. This page goes on with ${host(current)}.${own}`};
+    const own = gone.includes(nodes.own);
+    const instead = own ? ` Do not load it anew from ${host(nodes.own)}: open it at the other one, and sign in there:` : '';
+    return {text: `${gone.map(host).join(' and ')} does not answer. This page goes on with ${host(current)}.${instead}`, open: own ? current : ''};
   }
   const bare = strangers.filter((url) => host(url).startsWith('['));
   if (bare.length) return {text: `A browser lets no page follow to ${bare.map(host).join(' and ')}: give the Kahunas names instead of IPv6 addresses.`};
@@ -33,8 +35,8 @@ export function Banner() {
     const timer = setInterval(() => { if (!document.hidden) look(); }, lookEvery);
     return () => clearInterval(timer);
   }, [waits]);
-  const {text, bad} = words(now);
-  return html`<div role="status" aria-live="polite" class=${text ? (bad ? 'banner bad' : 'banner') : 'banner none'} data-test="banner">${text}</div>`;
+  const {text, bad, open} = words(now);
+  return html`<div role="status" aria-live="polite" class=${text ? (bad ? 'banner bad' : 'banner') : 'banner none'} data-test="banner">${text}${open && html` <a href=${open + place.value.path}>${host(open)}</a>`}</div>`;
 }
 
 // Node says which Kahuna the page asks.

@@ -61,7 +61,7 @@ function Kahuna({url}) {
     </dl>
     <h3>As it sees them</h3>
     <div class="scroll"><table><thead><tr>${['kahuna', 'acts', 'in sync', 'connected', 'behind', 'release'].map((head) => html`<th key=${head} scope="col">${head}</th>`)}</tr></thead>
-      <tbody>${p.nodes.map((n) => html`<tr key=${n.address}><th scope="row">${host(n.address)}</th><td>${yes(n.acts)}</td><td>${n.named ? yes(n.in_sync) : 'only follows'}</td><td>${yes(n.connected)}</td><td>${n.heard ? records(n.lag) : nothing}</td><td>${n.release || nothing}</td></tr>`)}</tbody></table></div>
+      <tbody>${p.nodes.map((n) => html`<tr key=${n.address}><th scope="row">${host(n.address)}</th><td>${yes(n.acts)}</td><td>${n.named ? yes(n.in_sync) : 'only follows'}</td><td>${yes(n.connected)}</td><td>${n.heard && n.connected ? records(n.lag) : nothing}</td><td>${n.release || nothing}</td></tr>`)}</tbody></table></div>
     <h3>Witnesses</h3>
     ${p.witnesses.length === 0 ? html`<p>None.</p>` : html`<ul class="values">${p.witnesses.map((w) => html`<li key=${w.agent}>${w.name}: ${w.connected ? 'connected' : 'not connected'}${w.change && `, ${w.change}`}</li>`)}</ul>`}
     <h3>Lately</h3>

@@ -52,6 +52,7 @@ export function SignIn() {
       <button type="submit" disabled=${busy} data-test="sign-in">${busy ? 'One moment…' : 'Sign in'}</button>
     </form>
     <p><${Link} href="/auth/forgot">Forgotten your password?<//></p>
+    <p><a href="/docs/koala">No account yet?</a></p>
   <//>`;
 }
 
