@@ -25,7 +25,8 @@ func TestKoala(t *testing.T) {
 	t.Run("ShowsWhatOneMay", func(t *testing.T) { k.showsWhatOneMay(t, web, db) })
 }
 
-// People see what is theirs and nothing else, in full: no view of theirs is blank or refused.
+// People see what is theirs and nothing else, in full: no view of theirs is blank or refused, nor wider than a screen,
+// be it that of a telephone.
 func (k *koala) showsWhatOneMay(t *testing.T, web, db string) {
 	page := k.open(t, k.nodes[0], k.people["root"])
 	see(t, page, "/pages/instances", "db", "web")
@@ -34,9 +35,11 @@ func (k *koala) showsWhatOneMay(t *testing.T, web, db string) {
 	for _, c := range []struct {
 		who                           person
 		project, name, machine, other string
-	}{{k.people["ann"], "shop", "web", web, db}, {k.people["bob"], "mill", "db", db, web}} {
+		width                         int64 // of the screen
+	}{{k.people["ann"], "shop", "web", web, db, 1280}, {k.people["bob"], "mill", "db", db, web, 400}} {
 		page.Do("sign out", chromedp.Click(tested("sign-out")))
 		signIn(page, c.who)
+		page.Do("look at it on a screen", chromedp.EmulateViewport(c.width, 800))
 		from, said := len(page.Requests()), len(page.Console())
 		see(t, page, "/pages/projects", c.project)
 		see(t, page, "/pages/instances", c.name)
@@ -46,6 +49,9 @@ func (k *koala) showsWhatOneMay(t *testing.T, web, db string) {
 		walk(t, page, func(place string) {
 			if strings.Contains(page.Text(), c.other) {
 				t.Errorf("%s shows %s a machine of others", place, c.who.email)
+			}
+			if width, err := browser.Eval[int64](page, `document.documentElement.scrollWidth`); err != nil || width > c.width {
+				t.Errorf("%s is %d wide on a screen of %d (%v)", place, width, c.width, err)
 			}
 		})
 		clean(t, page, from, said)
