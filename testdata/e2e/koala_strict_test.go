@@ -111,7 +111,7 @@ func walk(t *testing.T, page *browser.Browser, look func(place string)) {
 		page.Until("there is "+place, fmt.Sprintf(`(document.querySelector('#places a[href=%q]').click(), location.pathname === %[1]q)`, place))
 		complete(t, page, place)
 		look(place)
-		first, err := browser.Eval[string](page, `document.querySelector('[data-test=table] [data-test=row] a, [data-test=operations] [data-test=row] a')?.getAttribute('href') ?? ''`)
+		first, err := browser.Eval[string](page, `document.querySelector('[data-test=table] [data-test=row] a, [data-test=operation-row] a')?.getAttribute('href') ?? ''`)
 		if err != nil {
 			t.Fatal(err)
 		}
