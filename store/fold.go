@@ -30,6 +30,7 @@ type unfolded struct {
 	records []lateRecord
 	latest  map[target]seal.Value // what the records made of objects; nil of one that is gone
 	idle    *time.Timer           // when they are folded at the latest
+	marked  uint64                // up to which record the log says that all was synced
 	without bool                  // no log can be made
 }
 
@@ -71,9 +72,6 @@ func (s *Store) logged(records []*pending) (next state, err error) {
 	next.Hash = records[len(records)-1].record.Hash
 	s.late.add(records)
 	s.isLate.Store(true)
-	if err := s.late.log.Mark(next.Index); err != nil {
-		s.log.Warn("what is synced cannot be marked in "+walName, "error", err)
-	}
 	return next, nil
 }
 
@@ -170,7 +168,7 @@ func (s *Store) foldAll() error {
 	return nil
 }
 
-func (u *unfolded) forget() { u.records, u.latest = nil, map[target]seal.Value{} }
+func (u *unfolded) forget() { u.records, u.latest, u.marked = nil, map[target]seal.Value{}, 0 }
 
 // become makes an object what it is to be.
 func become(objects *bbolt.Bucket, of target, v seal.Value) error {
@@ -184,13 +182,18 @@ func become(objects *bbolt.Bucket, of target, v seal.Value) error {
 	return b.Put([]byte(of.id), v)
 }
 
-// tidy folds what should not stay in the log any longer. Nobody waits for it: a fault is logged, and whoever needs the
-// bbolt file, or room in the log, tries again.
+// tidy folds what should not stay in the log any longer, and marks what does. Nobody waits for it: a fault is logged, and
+// whoever needs the bbolt file, or room in the log, tries again.
 func (s *Store) tidy(idle bool) {
-	if n := len(s.late.records); n > 0 && (idle || n > foldRecords/2) && s.fold() == nil {
-		n = 0
-	} else if n == 0 {
+	n := len(s.late.records)
+	if n == 0 || (idle || n > foldRecords*3/4) && s.fold() == nil {
 		return
+	}
+	if index := s.late.records[n-1].index; s.late.log != nil && s.late.marked < index {
+		s.late.marked = index
+		if err := s.late.log.Mark(index); err != nil {
+			s.log.Warn("what is synced cannot be marked in "+walName, "error", err)
+		}
 	}
 	s.late.idle.Reset(foldAfter)
 }

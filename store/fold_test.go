@@ -347,7 +347,7 @@ func TestTheLogIsEmptied(t *testing.T) {
 			synctest.Wait()
 			most = max(most, inLog(t, b))
 		}
-		if most > foldRecords/2 || most < foldRecords/4 {
+		if most > foldRecords*3/4 || most < foldRecords/2 {
 			t.Errorf("there were up to %d records in the log", most)
 		}
 		time.Sleep(2 * foldAfter)
