@@ -113,6 +113,21 @@ func (r *reign) wait() {
 	r.calls.Wait()
 }
 
+// settle waits until the work of a reign that was retired has ended, but not longer than that.
+func (r *reign) settle(atMost time.Duration) {
+	ended := make(chan struct{})
+	go func() {
+		r.work.Wait()
+		close(ended)
+	}()
+	limit := time.NewTimer(atMost)
+	defer limit.Stop()
+	select {
+	case <-ended:
+	case <-limit.C:
+	}
+}
+
 // commanding calls f if this Kahuna commands.
 func (s *Server) commanding(f func(*reign)) {
 	if r := s.role.Load(); r != nil && r.commands.Load() {

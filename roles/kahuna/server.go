@@ -276,6 +276,7 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	}
 	background.Wait()
 	s.tls.close()
+	s.role.Load().settle(settleAtMost) // while what became of its work can still be written
 	leave()
 	s.role.Load().wait()
 	if e := s.store.Close(); e != nil {
@@ -284,6 +285,10 @@ func (s *Server) Run(ctx context.Context, notify func(state string)) error {
 	s.log.Info("kahuna stopped")
 	return err
 }
+
+// settleAtMost is how long a Kahuna that stops waits for work that is about to end, such as a letter that a mail server
+// is taking over: if that cannot be written any more, it is done again after the next start.
+const settleAtMost = 3 * time.Second
 
 // close ends event streams and says goodbye to the agents.
 func (s *Server) close(ctx context.Context) error {
