@@ -131,8 +131,12 @@ func (s *Store) fold() error {
 
 // void does the same after a write to the log that failed: what that left there counts no more. Where this fails, too,
 // the next transaction does it; a process that dies before may find the records that failed, which the other node did
-// send and nobody counted on.
-func (s *Store) void() { _ = s.foldAll() }
+// send and nobody counted on. While only the bbolt file knows what stands, it is left alone.
+func (s *Store) void() {
+	if !s.broken {
+		_ = s.foldAll()
+	}
+}
 
 func (s *Store) foldAll() error {
 	next := s.state
@@ -145,9 +149,8 @@ func (s *Store) foldAll() error {
 			}
 			next.Bytes += 8 + int64(len(r.raw))
 		}
-		objects := tx.Bucket(objectsBucket)
 		for of, v := range s.late.latest {
-			if err := become(objects, of, v); err != nil {
+			if err := become(tx, of, v); err != nil {
 				return err
 			}
 		}
@@ -170,16 +173,15 @@ func (s *Store) foldAll() error {
 
 func (u *unfolded) forget() { u.records, u.latest, u.marked = nil, map[target]seal.Value{}, 0 }
 
-// become makes an object what it is to be.
-func become(objects *bbolt.Bucket, of target, v seal.Value) error {
-	b, err := objects.CreateBucketIfNotExists([]byte(of.kind))
-	if err != nil {
-		return err
+// become makes an object what it is to be. One that came and went meanwhile was never filed.
+func become(tx *bbolt.Tx, of target, v seal.Value) error {
+	if len(v) > 0 {
+		return place(tx, []byte(of.kind), []byte(of.id), v)
 	}
-	if len(v) == 0 {
+	if b := tx.Bucket(objectsBucket).Bucket([]byte(of.kind)); b != nil {
 		return b.Delete([]byte(of.id))
 	}
-	return b.Put([]byte(of.id), v)
+	return nil
 }
 
 // tidy folds what should not stay in the log any longer, and marks what does. Nobody waits for it: a fault is logged, and

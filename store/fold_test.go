@@ -164,7 +164,7 @@ func TestTheLogIsVerifiedAsTheFileIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		return become(tx.Bucket(objectsBucket), target{model.KindRegion, other.ID}, value)
+		return place(tx, []byte(model.KindRegion), []byte(other.ID), value)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -183,6 +183,27 @@ func TestTheLogIsVerifiedAsTheFileIs(t *testing.T) {
 	}
 	if s := reopen(t, killed(t, b, fileName, walName)); s.End() != end {
 		t.Errorf("the next start is at %+v", s.End())
+	}
+}
+
+// While only the bbolt file knows what stands, nothing is written to it, after a log that failed either: what the log has
+// is taken over by the next start.
+func TestNothingIsFoldedIntoAnUnknownFile(t *testing.T) {
+	_, b := behind(t, 2)
+	end := b.End()
+	unknown := func(context.Context) error {
+		b.broken = true
+		b.void()
+		return nil
+	}
+	if _, err := b.submit(&job{ctx: context.Background(), act: unknown, late: true, done: make(chan answer, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	if s := reopen(t, killed(t, b, fileName)); s.End().Index != 1 {
+		t.Errorf("the file ends at record %d", s.End().Index)
+	}
+	if s := reopen(t, killed(t, b, fileName, walName)); s.End() != end {
+		t.Errorf("with the log it ends at %+v, want %+v", s.End(), end)
 	}
 }
 
