@@ -44,8 +44,11 @@ var (
 // Main runs the tests of a package and takes down what they started. It does not return.
 func Main(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "sandbox" && os.Args[2] == hypervisor.ChildCommand {
-		fmt.Fprintln(os.Stderr, hypervisor.Child(os.Args[3:]))
-		os.Exit(1)
+		if err := hypervisor.Child(os.Args[3:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	inMain = true
 	code := m.Run()

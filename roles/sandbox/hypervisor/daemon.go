@@ -25,7 +25,7 @@ type Daemon struct {
 // Status is what a daemon is doing.
 type Status struct {
 	Running bool     `json:"running"`
-	PID     int      `json:"pid,omitempty"`
+	PID     int      `json:"pid,omitempty"` // of libvirtd itself, not of what starts it again
 	Socket  string   `json:"socket"`
 	Version string   `json:"version,omitempty"` // of libvirt, e.g. "9.0.0"; empty when it does not answer
 	Guests  []string `json:"guests,omitempty"`  // names of the guests whose QEMU runs, daemon or not
@@ -237,7 +237,7 @@ func (d Daemon) lastWords() string {
 func (d Daemon) Status() Status {
 	s := Status{Socket: d.Socket()}
 	if pids := d.daemons(); len(pids) > 0 {
-		s.Running, s.PID = true, pids[0]
+		s.Running, s.PID = true, pids[len(pids)-1]
 		s.Version, _ = version(d.Socket())
 	}
 	for _, name := range d.guests() {

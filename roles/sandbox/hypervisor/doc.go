@@ -5,8 +5,8 @@
 // /var/log/libvirt, /run/libvirt). The daemon therefore lives in a mount namespace in which those are
 // directories below [Daemon.Dir]; every other path means the same inside and outside. The namespace is
 // made when the daemon's process is cloned: this executable starts itself again ([Child]), binds the
-// directories and becomes libvirtd. Guests are children of the init process and survive the daemon, as
-// everywhere with libvirt; the next Up finds them again.
+// directories, starts libvirtd and starts it again should it end by itself. Guests are children of the init
+// process and survive the daemon, as everywhere with libvirt; the next one finds them again.
 //
 // Who may read and write the socket may do everything; it is open to root alone.
 package hypervisor

@@ -33,10 +33,10 @@ var places = []place{
 const placeMark = ".kowabunga-mount-point"
 
 // Child runs in the process that Up cloned into a mount namespace of its own: args is the one
-// directory. It arranges the namespace and becomes libvirtd, so it returns only when that fails. It
-// refuses to run in the namespace of the process that started it, where its mounts would show.
+// directory. It arranges the namespace and keeps libvirtd running there, until SIGTERM or until that is of
+// no use. It refuses to run in the namespace of the process that started it, where its mounts would show.
 func Child(args []string) error {
-	return fault.Wrap(child(args), fault.Unavailable, "become libvirtd")
+	return fault.Wrap(child(args), fault.Unavailable, "run libvirtd")
 }
 
 func child(args []string) error {
@@ -68,8 +68,7 @@ func child(args []string) error {
 	if err != nil {
 		return err
 	}
-	return unix.Exec(binary, []string{"libvirtd", "--config", d.path("etc", "libvirtd.conf"),
-		"--pid-file", d.path("run", "libvirtd.pid")}, os.Environ())
+	return d.supervise(binary)
 }
 
 // sharesNamespace compares our mount namespace with that of our parent, the process that cloned us or,

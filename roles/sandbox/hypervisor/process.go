@@ -25,26 +25,28 @@ func arguments(pid int) []string {
 	return strings.Split(string(bytes.TrimSuffix(text, []byte{0})), "\x00")
 }
 
-// daemons are the processes that are, or are about to become, the daemon of this directory. They are
-// found by their arguments rather than by the pid file: one that was killed leaves a file, and one that
-// starts has none yet.
+// daemons are the processes that are, or are about to become, the daemon of this directory, those first that
+// would start it again. They are found by their arguments rather than by the pid file: one that was killed
+// leaves a file, and one that starts has none yet.
 func (d Daemon) daemons() []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
-	var pids []int
+	var supervisors, daemons []int
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil {
 			continue
 		}
-		if args := arguments(pid); slices.Contains(args, d.path("etc", "libvirtd.conf")) ||
-			len(args) == 4 && args[2] == ChildCommand && args[3] == d.Dir {
-			pids = append(pids, pid)
+		switch args := arguments(pid); {
+		case len(args) == 4 && args[2] == ChildCommand && args[3] == d.Dir:
+			supervisors = append(supervisors, pid)
+		case slices.Contains(args, d.path("etc", "libvirtd.conf")):
+			daemons = append(daemons, pid)
 		}
 	}
-	return pids
+	return append(supervisors, daemons...)
 }
 
 // guests are the QEMU processes this libvirtd started, with their names.
