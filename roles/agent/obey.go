@@ -258,7 +258,7 @@ func (a *Agent) announced(ctx context.Context, params json.RawMessage) (any, err
 			answer.Inventory, err = json.Marshal(release.More(inventory))
 		}
 		if err != nil {
-			return nil, &fault.Error{Code: fault.Unavailable, Op: "answer the announcement", Message: "the inventory cannot be taken now; announce again", Err: err}
+			return nil, &fault.Error{Code: fault.Unavailable, Op: "answer the announcement", Message: "its inventory cannot be taken now: " + fault.From(err).Public(), Err: err}
 		}
 	}
 	if obeyed := a.Obeyed(); obeyed != answer.Epoch {

@@ -27,6 +27,12 @@ var _ operate.Caller = caller{}
 // Online tells whether an agent can be commanded or, where this Kahuna only shows, is connected.
 func (c caller) Online(agent model.ID) bool { return c.fleet.Live().Up(string(agent)) }
 
+// Objects implements operate.Config's Objects.
+func (c caller) Objects(agent model.ID) string {
+	m, _ := c.fleet.Live().Get(string(agent))
+	return m.Objects
+}
+
 // Choose implements operate.Config's Choose.
 func (c caller) Choose(agents []model.ID, method string, prefer model.ID) (model.ID, error) {
 	agent, err := c.fleet.Choose(texts(agents), method, string(prefer))

@@ -63,7 +63,7 @@ func (s *Server) assemble() (*reign, error) {
 	r.keeper = hosts.New(s.store, time.Now, s.part("hosts"))
 	r.keeper.Attach(s.fleet)
 	agents := caller{s.fleet, &r.calls}
-	r.engine = operate.New(operate.Config{Store: s.store, Board: &s.board, Agents: agents, Choose: agents.Choose, Settle: s.fleet.Settle, Dismiss: s.dismiss, Log: s.part("operate"),
+	r.engine = operate.New(operate.Config{Store: s.store, Board: &s.board, Agents: agents, Choose: agents.Choose, Objects: agents.Objects, Settle: s.fleet.Settle, Dismiss: s.dismiss, Log: s.part("operate"),
 		Rules: func() behaviour.Config { return *s.rules.Load() }, Policy: func() gate.Policy { return *s.policy.Load() }})
 	target := mail.Target{URL: s.cfg.Mail, From: s.cfg.MailFrom}
 	if s.cfg.MailPassword.Given() {

@@ -149,12 +149,24 @@ func (f *Fleet) announce(right *command, s *session) error {
 		log.Error("an agent does not know the key that this Kahuna signs its epochs with, and obeys it in nothing; see that secrets/pair-key is this node's own, then restart Kahuna", "error", err)
 	default:
 		log.Info("an agent does not obey yet", "error", err)
+		f.objected(s, err)
 		return err
 	}
 	f.mu.Lock()
 	s.refuses = right
 	f.mu.Unlock()
+	f.objected(s, err)
 	return nil
+}
+
+// objected keeps for show why an agent does not obey.
+func (f *Fleet) objected(s *session, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if why := fault.From(err).Public(); s.objects != why {
+		s.objects = why
+		f.publish()
+	}
 }
 
 // obeyed brings an agent online that answered the announcement.
@@ -168,7 +180,7 @@ func (f *Fleet) obeyed(right *command, s *session, a agentproto.Announced) {
 		f.mu.Unlock()
 		return
 	}
-	s.obeys, s.listed = right, false // it took the list that it was welcomed with
+	s.obeys, s.objects, s.listed = right, "", false // it took the list that it was welcomed with
 	m.hello.Obeyed, m.hello.Blank, m.hello.Generations, m.hello.Epochs = a.Epoch, false, a.Generations, a.Epochs
 	greeting := m.greet(right.reign.Epoch)
 	f.publish()

@@ -51,6 +51,7 @@ type session struct {
 	revoked  bool     // while arriving
 	obeys    *command // it answered the announcement of this one
 	refuses  *command // and this one's for good with a fault
+	objects  string   // why it obeys nobody yet
 	outdated bool     // what it answered is
 	listed   bool     // it was told of the Kahunas since
 	told     uint64   // how often Fleet.Tell had been called by then
@@ -140,6 +141,7 @@ type Member struct {
 	Since     time.Time        // start of the session; zero when not connected
 	Hello     agentproto.Hello // of the newest session; shared, not to be changed
 	Leased    bool             // both ends of that session know that there may be several Kahunas
+	Objects   string           // why it is connected and does not obey this Kahuna, once that is known
 	seen      time.Time
 	conn      *link.Conn
 	used      *atomic.Uint64
@@ -205,7 +207,12 @@ func (f *Fleet) publish() {
 	for id, m := range f.members {
 		switch {
 		case m.session != nil:
-			next.members[id] = Member{Online: f.command.commands(m.session), Connected: true, Leased: m.leased, Since: m.session.since, Hello: m.hello, conn: m.session.conn, used: m.used}
+			online := f.command.commands(m.session)
+			objects := ""
+			if !online && f.command.reason == nil {
+				objects = m.session.objects
+			}
+			next.members[id] = Member{Online: online, Connected: true, Leased: m.leased, Objects: objects, Since: m.session.since, Hello: m.hello, conn: m.session.conn, used: m.used}
 		case !m.seen.IsZero():
 			next.members[id] = Member{Leased: m.leased, Hello: m.hello, seen: m.seen, used: m.used}
 		}

@@ -223,6 +223,32 @@ func TestNewAgentIsAdmitted(t *testing.T) {
 	}
 }
 
+// TestWhatKeepsAnAgentFromObeying is shown for as long as it does, with the host's own words.
+func TestWhatKeepsAnAgentFromObeying(t *testing.T) {
+	var c couple
+	a := c.start(t, "a")
+	var back atomic.Bool
+	a.rise(1)
+	a.agent(nil, agent.Methods{agentproto.MethodInventory: {Handle: func(context.Context, *agent.Call) (any, error) {
+		if !back.Load() {
+			return nil, fault.New(fault.Unavailable, "libvirt is not reachable on this host")
+		}
+		return agentproto.Empty{}, nil
+	}}})
+	wait(t, "the reason", func() bool {
+		m, _ := a.fleet.Live().Get(hostA)
+		return strings.HasSuffix(m.Objects, "libvirt is not reachable on this host")
+	})
+	if m, _ := a.fleet.Live().Get(hostA); m.Online || !m.Connected {
+		t.Errorf("it was not obeyed, and shows %+v", m)
+	}
+	back.Store(true)
+	a.online(hostA)
+	if m, _ := a.fleet.Live().Get(hostA); m.Objects != "" {
+		t.Errorf("it obeys, and shows %q", m.Objects)
+	}
+}
+
 // TestStatesFollowTheAnnouncement: what was wanted before the agent could be commanded reaches it then, and
 // it is not told again what it says it holds.
 func TestStatesFollowTheAnnouncement(t *testing.T) {

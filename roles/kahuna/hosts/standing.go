@@ -72,6 +72,9 @@ func (k *Keeper) standing(v model.View, of held, node string) agentproto.StateHe
 	if problem := k.pushed[of].problem; problem != "" {
 		s.Problems = append(s.Problems, problem)
 	}
+	if m.Objects != "" {
+		s.Problems = append(s.Problems, "the agent is connected and does not obey yet: "+m.Objects)
+	}
 	if of.name == agentproto.StateServices && s.Online && !runsServices(m) {
 		s.Problems = append(s.Problems, noServices)
 	}

@@ -89,8 +89,11 @@ type Config struct {
 	// Fault: Lost, unsent, with Unavailable inside, when none is connected or none of those that are offers the
 	// method. Nil: the first that is online.
 	Choose func(agents []model.ID, method string, prefer model.ID) (model.ID, error)
-	Settle func(request string) // told when nobody asks under a request id any more; may be nil
-	Policy func() gate.Policy   // read at each request, like Rules
+	// Objects tells why an agent that is connected does not obey this Kahuna; empty when it does, or is not
+	// connected. May be nil.
+	Objects func(agent model.ID) string
+	Settle  func(request string) // told when nobody asks under a request id any more; may be nil
+	Policy  func() gate.Policy   // read at each request, like Rules
 	// Dismiss has others be witnesses in the place of agents that are about to be removed, and returns once
 	// that is agreed on; until done is called they do not become witnesses again. Faults: Conflict when it is
 	// not agreed on in time, Unavailable. Nil where agents are no witnesses.

@@ -50,7 +50,7 @@ func (e *Engine) held(op *operation.Operation, i int, r *run) (bool, error) {
 	v, step := e.Store.View(), &op.Steps[i]
 	if s := e.shown.Load(); s != nil {
 		if verdict := s.release(v, holding.Order(v, op, i)); !verdict.OK() {
-			return false, unshown{hinted(v, verdict), changed}
+			return false, unshown{e.hinted(v, verdict), changed}
 		}
 	}
 	a, there := model.Find[*model.Agent](v, step.Agent)

@@ -133,7 +133,7 @@ func (e *Engine) mayRelease(d model.Draft) error {
 		return nil
 	}
 	if v := s.release(d, holding.Released(d)); !v.OK() {
-		return hinted(d, v)
+		return e.hinted(d, v)
 	}
 	if regions := holding.Allocated(d); len(regions) > 0 {
 		if v := s.allocate(d, regions); !v.OK() {
@@ -143,12 +143,20 @@ func (e *Engine) mayRelease(d model.Draft) error {
 	return nil
 }
 
-// hinted is the fault of a release that waits, with what a person can do.
-func hinted(v model.View, verdict lease.Verdict) error {
+// hinted is the fault of a release that waits, with what a person can do: of an agent that is connected, what
+// keeps it from obeying, for then its host is on and must not be called fenced.
+func (e *Engine) hinted(v model.View, verdict lease.Verdict) error {
 	f := *fault.From(verdict.Err())
-	name := verdict.Waits[0].Agent.Agent
-	if a, ok := model.Find[*model.Agent](v, model.ID(name)); ok {
+	id := verdict.Waits[0].Agent.Agent
+	name := id
+	if a, ok := model.Find[*model.Agent](v, model.ID(id)); ok {
 		name = a.Name
+	}
+	if e.Objects != nil {
+		if why := e.Objects(model.ID(id)); why != "" {
+			f.Message += "; " + name + " is connected and does not obey yet: " + why
+			return &f
+		}
 	}
 	f.Message += "; if its host is off, or was made anew, say so: kowabunga agent fence " + name
 	return &f
@@ -185,7 +193,7 @@ func (e *Engine) untouched(op *operation.Operation) error {
 		}
 	}
 	if verdict := s.release(v, holding.Of(v, objects...)); !verdict.OK() {
-		return unshown{hinted(v, verdict), changed}
+		return unshown{e.hinted(v, verdict), changed}
 	}
 	return nil
 }
@@ -200,7 +208,7 @@ func (e *Engine) resumable(op *operation.Operation) error {
 	}
 	changed, v := s.watch(), e.Store.View()
 	if verdict := s.allocate(v, nil); holding.Lost(v) && !verdict.OK() {
-		return unshown{hinted(v, verdict), changed}
+		return unshown{e.hinted(v, verdict), changed}
 	}
 	return nil
 }

@@ -131,6 +131,12 @@ func TestNothingIsReleasedThatAnUnshownAgentMayHold(t *testing.T) {
 	if _, err := c.ask("DeleteKawaii", deleteGateway, nil, ""); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "kowabunga agent fence host-1") {
 		t.Errorf("the addresses of a gateway are free: %v", err)
 	}
+	// Nobody is told to call a host fenced that is on, and says what keeps it.
+	c.objects.Store("its libvirt is away")
+	if _, err := c.ask("DeleteKawaii", deleteGateway, nil, ""); !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), "fence") || !strings.Contains(err.Error(), "host-1 is connected and does not obey yet: its libvirt is away") {
+		t.Errorf("the agent is connected and says what keeps it: %v", err)
+	}
+	c.objects.Store("")
 	if n := c.count(); n[model.KindAdapter] != before[model.KindAdapter] || n[model.KindInstance] != 1 || c.calls() != asked {
 		t.Errorf("%v became %v, after %d calls", before, n, c.calls()-asked)
 	}

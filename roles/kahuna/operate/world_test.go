@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,6 +185,8 @@ type cloud struct {
 	world  *world
 	stop   func()
 	ids    map[string]model.ID
+
+	objects atomic.Value // string: why agents that are connected do not obey
 }
 
 var admin = access.Identity{Name: "master key", Role: model.RoleSuperAdmin}
@@ -221,7 +224,7 @@ func (c *cloud) run() {
 
 // configure makes an engine that begin runs.
 func (c *cloud) configure(change func(*operate.Config)) {
-	config := operate.Config{Store: c.store, Board: &c.board, Agents: c.world, Log: slog.New(slog.DiscardHandler),
+	config := operate.Config{Store: c.store, Board: &c.board, Agents: c.world, Objects: func(model.ID) string { why, _ := c.objects.Load().(string); return why }, Log: slog.New(slog.DiscardHandler),
 		Rules:  func() behaviour.Config { return behaviour.Config{BootstrapUser: "ops", StopGrace: time.Second} },
 		GiveUp: 50 * time.Millisecond, Patience: 20 * time.Millisecond,
 		Pause: func(ctx context.Context, d time.Duration) {
