@@ -229,3 +229,34 @@ func TestAStandbyWithAHungDiskHoldsNobodyUp(t *testing.T) {
 	b.wakes()
 	c.run(10*time.Second, "B is back in the sync set", func() bool { return len(a.replica.Status(c.now).Record.Sync) == 2 })
 }
+
+// A node that stops in order is not taken back for what it still answers: the primary would wait for it when it is gone.
+func TestANodeThatLeavesIsNotTakenBack(t *testing.T) {
+	for name, answers := range map[string]func(b *host){
+		"its last records get to the disk":   func(b *host) { b.wakes() },
+		"an answer was on its way meanwhile": func(b *host) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 0) // nobody else could help the primary to leave it out once more
+			a, b := c.nodes["A"], c.add("B")
+			b.start()
+			c.run(5*time.Second, "B is in the sync set", func() bool { return a.replica.Status(c.now).Record.InSync("B-1") })
+			b.hung = true
+			acknowledged := a.write("y")
+			c.run(time.Second, "B writes it", func() bool { return len(b.writes) > 0 })
+			log := b.durable.Log
+			late := EntriesReply{Epoch: a.replica.Status(c.now).Epoch, Log: log, OK: true, End: a.log.End()}
+			b.step(Shutdown{})
+			c.run(time.Second, "B is out of the sync set", acknowledged)
+			answers(b)
+			a.step(Received{From: Address{Node: b.id}, Message: late})
+			c.pass(10 * time.Millisecond)
+			b.crash()
+			c.pass(10 * time.Second)
+			if !a.replica.Acting() {
+				t.Error("A does not act any more, after B left it in order")
+			}
+			c.run(time.Second, "a write is acknowledged", a.write("z"))
+		})
+	}
+}

@@ -40,6 +40,9 @@ func (n *Replica) entries(from Address, m Entries) {
 	}
 	common := last(rest, at) // what lies past it here is not known to be the primary's
 	done := func() {
+		if n.over { // it has left, and would be waited for
+			return
+		}
 		reply.OK, reply.End = true, common
 		if n.cfg.Flaws.Has(FlawShowUnannounced) {
 			n.publish(n.cfg.Log.End().Index)

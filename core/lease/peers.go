@@ -18,6 +18,7 @@ type peer struct {
 	n      uint64        // of the last message
 	flying bool          // it has no answer yet
 	image  time.Duration // a snapshot is under way until then
+	away   time.Duration // it asked to leave: until then what it answers does not bring it back
 }
 
 // probeAll asks every node how far its log reaches.
@@ -213,7 +214,7 @@ func (n *Replica) shrink(why string, log LogID) {
 func (n *Replica) grow(p *peer) {
 	r := n.reign
 	o, named := r.newest().Other(n.d.Node)
-	if !named || o.ID != p.node.ID || r.newest().Mode == Async || len(r.pending) > 0 || !r.serving || r.newest().InSync(p.log) || r.handing != nil {
+	if !named || o.ID != p.node.ID || r.newest().Mode == Async || len(r.pending) > 0 || !r.serving || r.newest().InSync(p.log) || r.handing != nil || n.now < p.away {
 		return
 	}
 	end := n.cfg.Log.End().Index

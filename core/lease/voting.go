@@ -32,6 +32,9 @@ func (n *Replica) received(from Address, m Message) {
 		}
 	case Leave:
 		if r := n.reign; r != nil && m.Epoch == r.epoch {
+			if p := r.peers[from.Node]; p != nil {
+				p.away = n.now + silence
+			}
 			n.shrink("a node asked to leave", m.Log)
 		}
 	case GiveUp:

@@ -11,7 +11,7 @@ import (
 // hundreds (make soak), or a scenario.
 var byChance = []lease.Flaw{
 	lease.FlawAckOnSentShrink, lease.FlawIgnoreNewest, lease.FlawServeAfterPromises, lease.FlawForgetVoter, lease.FlawKeepWitnessIdentity,
-	lease.FlawSingleMajority, lease.FlawContinueEpoch, lease.FlawKeepLogID, lease.FlawLeaseFromReply, lease.FlawPublishLocal, lease.FlawAckBeforeSync,
+	lease.FlawContinueEpoch, lease.FlawKeepLogID, lease.FlawLeaseFromReply, lease.FlawPublishLocal, lease.FlawAckBeforeSync,
 	lease.FlawShowUnpublished, lease.FlawShowUnannounced, lease.FlawNoBeginRecord, lease.FlawSnapshotOverVoter, lease.FlawRestoredCommands,
 	lease.FlawAnswerWithOlderWork, lease.FlawObeyUnsaved, lease.FlawBlankObeys, lease.FlawReleaseUnshown, lease.FlawFreshRequest,
 	lease.FlawAnswersInMemory, lease.FlawGenerationAlone,
