@@ -30,13 +30,13 @@ func (p place) kaktusDaemon() daemon {
 	return daemon{name: "kaktus", args: []string{"kaktus", "serve", "--dir", p.kaktus()}, log: p.path("log", "kaktus.log")}
 }
 
-// simDaemon is the simulated host. Its key is an argument; it opens nothing but a simulation.
-func (s *sandbox) simDaemon(agent, key string) daemon {
+// simDaemon is the simulated host, whose key is in its file.
+func (s *sandbox) simDaemon(agent string) daemon {
 	return daemon{name: "sim", log: s.path("log", "sim.log"), args: []string{"sim", "agents", "--url", s.url(), "--ca", s.ca(),
-		"--keep", s.simulated(), "--threads", "8", string(agentproto.Kaktus) + ":" + agent + ":" + key}}
+		"--keep", s.simulated(), "--threads", "8", string(agentproto.Kaktus) + ":" + agent + ":" + s.agentKey()}}
 }
 
-// simPids are the simulated hosts of this sandbox, whatever their keys.
+// simPids are the simulated hosts of this sandbox.
 func (p place) simPids() []int {
 	return processes(func(args []string) bool {
 		return len(args) > 7 && args[1] == "sim" && args[2] == "agents" && args[7] == "--keep" && len(args) > 8 && args[8] == p.simulated()
@@ -168,8 +168,8 @@ func (s *sandbox) hostDaemon(ctx context.Context) (daemon, error) {
 		return issued.Key, err
 	}
 	if s.decided.Simulate {
-		key, err := kept(s.agentKey(), issue)
-		return s.simDaemon(s.ids.agent, key), err
+		_, err := kept(s.agentKey(), issue)
+		return s.simDaemon(s.ids.agent), err
 	}
 	if _, err := os.Stat(s.path("kaktus", "kaktus.yaml")); err == nil {
 		return s.kaktusDaemon(), nil

@@ -42,18 +42,17 @@ func agentsCommand() *cobra.Command {
 	var fail []string
 	var verbose bool
 	cmd := &cobra.Command{
-		Use:   "agents --url URL KIND:ID:KEY...",
+		Use:   "agents --url URL KIND:ID:KEYFILE...",
 		Short: "Connect simulated agents to a Kahuna",
-		Long: `Connects one simulated agent for each KIND:ID:KEY, prints "connected N" once all N are, and runs until
-it is stopped. The agents keep everything in memory,
-or with --keep in a directory. Their keys are arguments, visible to everybody on this machine: use
-throw-away keys only.
+		Long: `Connects one simulated agent for each KIND:ID:KEYFILE, prints "connected N" once all N are, and runs until
+it is stopped. KEYFILE holds the agent's key and is for its owner alone to read. The agents keep everything
+in memory, or with --keep in a directory.
 
 With --ctl, GET /state shows what the agents hold, by kind of agent, and GET /calls what they were asked.`,
-		Example: `  kowabunga sim agents --url https://127.0.0.1:8443 --ca ca.pem Kaktus:0123456789abcdef01234567:KEY`,
+		Example: `  kowabunga sim agents --url https://127.0.0.1:8443 --ca ca.pem Kaktus:0123456789abcdef01234567:agent.key`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			agents, err := parseAgents(args, fail, memory, capacity, shared)
+			agents, err := parseAgents(args, fail, memory, capacity, shared, cmd.InOrStdin())
 			if err != nil {
 				return term.Usage(err)
 			}
@@ -91,8 +90,8 @@ With --ctl, GET /state shows what the agents hold, by kind of agent, and GET /ca
 	return cmd
 }
 
-// parseAgents reads KIND:ID:KEY arguments and METHOD:N failures.
-func parseAgents(args, fail []string, memory, capacity string, shared Config) ([]Config, error) {
+// parseAgents reads KIND:ID:KEYFILE arguments, the files they name, and METHOD:N failures.
+func parseAgents(args, fail []string, memory, capacity string, shared Config, stdin io.Reader) ([]Config, error) {
 	for _, size := range []struct {
 		flag, text string
 		to         *int64
@@ -116,10 +115,10 @@ func parseAgents(args, fail []string, memory, capacity string, shared Config) ([
 	for i, arg := range args {
 		parts := strings.SplitN(arg, ":", 3)
 		if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
-			return nil, fault.Bad(fmt.Sprintf("argument %d", i+1), "not KIND:ID:KEY")
+			return nil, fault.Bad(fmt.Sprintf("argument %d", i+1), "not KIND:ID:KEYFILE")
 		}
 		c := shared
-		c.Kind, c.ID, c.Key = agentproto.Kind(parts[0]), parts[1], parts[2]
+		c.Kind, c.ID = agentproto.Kind(parts[0]), parts[1]
 		if c.Keep != "" {
 			if filepath.Base(c.ID) != c.ID {
 				return nil, fault.Bad(fmt.Sprintf("argument %d", i+1), "%q is no id", c.ID)
@@ -128,6 +127,10 @@ func parseAgents(args, fail []string, memory, capacity string, shared Config) ([
 		}
 		if c.Kind != agentproto.Kaktus && c.Kind != agentproto.Kiwi {
 			return nil, fault.Bad(fmt.Sprintf("argument %d", i+1), "kind %q is neither %s nor %s", parts[0], agentproto.Kaktus, agentproto.Kiwi)
+		}
+		var err error
+		if c.Key, err = (config.Secret{File: parts[2]}).Read(stdin); err != nil {
+			return nil, fault.Wrap(err, fault.Invalid, fmt.Sprintf("argument %d", i+1))
 		}
 		agents = append(agents, c)
 	}

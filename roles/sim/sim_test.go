@@ -97,7 +97,7 @@ func TestCommand(t *testing.T) {
 	out := watched{make(chan string, 10)}
 	cmd := Command()
 	cmd.SetArgs([]string{"agents", "--url", url, "--ca", ca, "--ctl", ctl, "--threads", "8", "--memory", "16GiB", "--pool-capacity", "1TiB", "--fail", "volume.create:1",
-		"Kaktus:" + host + ":k", "Kiwi:bbbbbbbbbbbbbbbbbbbbbbbb:k"})
+		"Kaktus:" + host + ":" + keyFile(t, "k"), "Kiwi:bbbbbbbbbbbbbbbbbbbbbbbb:" + keyFile(t, "k")})
 	cmd.SetOut(out)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -150,19 +150,37 @@ func get(t *testing.T, url string, into any) {
 	}
 }
 
+// keyFile is a file with a key.
+func keyFile(t *testing.T, key string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key:of:an:agent")
+	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestArguments(t *testing.T) {
+	key := keyFile(t, "k:with:colons")
+	open := keyFile(t, "k")
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ arg, fail, memory, why string }{
-		{"Kaktus:" + host, "", "1GiB", "KIND:ID:KEY"},
-		{"Kontroller:" + host + ":k", "", "1GiB", "neither"},
-		{"Kaktus:" + host + ":k", "volume.create", "1GiB", "METHOD:N"},
-		{"Kaktus:" + host + ":k", "", "1 parsec", "memory"},
-		{"Kaktus:" + host + ":k:with:colons", "volume.create:3", "1GiB", ""},
+		{"Kaktus:" + host, "", "1GiB", "KIND:ID:KEYFILE"},
+		{"Kontroller:" + host + ":" + key, "", "1GiB", "neither"},
+		{"Kaktus:" + host + ":" + key, "volume.create", "1GiB", "METHOD:N"},
+		{"Kaktus:" + host + ":" + key, "", "1 parsec", "memory"},
+		{"Kaktus:" + host + ":" + open, "", "1GiB", "may be read by everybody"},
+		{"Kaktus:" + host + ":/nowhere", "", "1GiB", "/nowhere does not exist"},
+		{"Kaktus:" + host + ":-", "", "1GiB", "argument 1"}, // there is nothing at standard input
+		{"Kaktus:" + host + ":" + key, "volume.create:3", "1GiB", ""},
 	} {
 		var fail []string
 		if c.fail != "" {
 			fail = append(fail, c.fail)
 		}
-		got, err := parseAgents([]string{c.arg}, fail, c.memory, "1TiB", Config{})
+		got, err := parseAgents([]string{c.arg}, fail, c.memory, "1TiB", Config{}, strings.NewReader(""))
 		if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -25,7 +25,7 @@ type world struct {
 	region, vnet model.ID
 	zones        []model.ID
 	hosts        []model.ID
-	agents       []string // KIND:ID:KEY of each host's agent
+	agents       []string // KIND:ID:KEYFILE of each host's agent
 	projects     []model.ID
 	subnets      []model.ID
 	instances    []model.ID
@@ -41,7 +41,9 @@ func fill(ctx context.Context, dir string, hosts, projects, machines int) (*worl
 		return nil, err
 	}
 	w := &world{store: s, draw: model.NewDraw([32]byte{1}, time.Now())}
-	w.places(hosts)
+	if err := w.places(hosts, dir+"-keys"); err != nil {
+		return nil, err
+	}
 	w.tenants(projects, machines)
 	if err := w.commit(ctx); err != nil {
 		return nil, err
@@ -87,7 +89,11 @@ func (w *world) commit(ctx context.Context) error {
 	return nil
 }
 
-func (w *world) places(hosts int) {
+// places makes the hosts; the keys of their agents are put into a folder.
+func (w *world) places(hosts int, keys string) error {
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		return err
+	}
 	w.region = w.add("bench", &model.Region{Domain: "bench.test"})
 	for i := range 4 {
 		w.zones = append(w.zones, w.add(fmt.Sprintf("bench-%d", i), &model.Zone{Region: w.region}))
@@ -99,11 +105,16 @@ func (w *world) places(hosts int) {
 		t := &model.Token{Agent: agent}
 		credential.NewProof(w.draw, key).Keep(t)
 		w.add(fmt.Sprintf("host-%d-api-key", i), t)
-		w.agents = append(w.agents, fmt.Sprintf("Kaktus:%s:%s", agent, key))
+		path := filepath.Join(keys, string(agent))
+		if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
+			return err
+		}
+		w.agents = append(w.agents, fmt.Sprintf("Kaktus:%s:%s", agent, path))
 		w.hosts = append(w.hosts, w.add(fmt.Sprintf("host-%d", i), &model.Kaktus{Zone: w.zones[i%len(w.zones)], Agents: []model.ID{agent}, OvercommitCPU: 3, OvercommitMemory: 2,
 			CPUCost: model.Cost{Price: 100, Currency: "EUR"}, MemoryCost: model.Cost{Price: 100, Currency: "EUR"},
 			Caps: model.Caps{Arch: "x86_64", Vendor: "AMD", Model: "EPYC", Sockets: 2, Cores: 64, Threads: 128, Memory: 1 << 40, Accel: "kvm"}}))
 	}
+	return nil
 }
 
 func (w *world) tenants(projects, machines int) {

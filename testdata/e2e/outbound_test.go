@@ -139,10 +139,6 @@ func TestAgentBehindOutbound443(t *testing.T) {
 	make("project", "create", "shop", "--regions", "eu", "--teams", "")
 	key := filepath.Join(dir, "host.key")
 	make("agent", "token", "host", "--key-file", key)
-	secret, err := os.ReadFile(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var agent struct{ ID string }
 	if err := json.Unmarshal([]byte(make("agent", "get", "host", "-o", "json")), &agent); err != nil {
 		t.Fatal(err)
@@ -154,7 +150,7 @@ func TestAgentBehindOutbound443(t *testing.T) {
 	// It gets its states.
 	log := filepath.Join(dir, "agent.log")
 	host := launchIn(t, in(n.agent), "agent", log, nil, "sim", "agents", "--url", s.url, "--ca", s.ca(), "--keep", filepath.Join(dir, "host"),
-		"Kaktus:"+agent.ID+":"+strings.TrimSpace(string(secret)))
+		"Kaktus:"+agent.ID+":"+key)
 	runs := func() error {
 		var st agentproto.Standing
 		if err := json.Unmarshal([]byte(make("agent", "status", "host", "-o", "json")), &st); err != nil {

@@ -18,7 +18,7 @@ import (
 type host struct {
 	p    *pair
 	name string
-	args []string // KIND:ID:KEY of each agent
+	args []string // KIND:ID:KEYFILE of each agent
 	runs *build   // its program
 	proc *process
 }
@@ -53,7 +53,11 @@ func (p *pair) agents(hosts, together int) {
 			p.hosts = append(p.hosts, &host{p: p, name: name, runs: present})
 		}
 		h := p.hosts[len(p.hosts)-1]
-		h.args = append(h.args, "Kaktus:"+agent+":"+drawn.Key)
+		key := filepath.Join(p.dir, name+".key")
+		if err := os.WriteFile(key, []byte(drawn.Key+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h.args = append(h.args, "Kaktus:"+agent+":"+key)
 	}
 	for _, h := range p.hosts {
 		h.start()
