@@ -68,7 +68,7 @@ func child(args []string) error {
 	if err != nil {
 		return err
 	}
-	return d.supervise(binary)
+	return d.supervise(binary, atOnce)
 }
 
 // sharesNamespace compares our mount namespace with that of our parent, the process that cloned us or,

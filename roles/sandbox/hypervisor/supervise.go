@@ -19,11 +19,12 @@ const (
 	atOnce       = time.Second
 )
 
-// supervise runs the daemon until it is told to end. libvirtd can crash when a client is killed in the midst
+// supervise runs the daemon until it is told to end, or ends so soon after a start. libvirtd can crash when a client is killed in the midst
 // of a call; guests do not notice, and the daemon that is started in its place finds them.
-func (d Daemon) supervise(binary string) error {
+func (d Daemon) supervise(binary string, soon time.Duration) error {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, unix.SIGTERM, unix.SIGINT)
+	defer signal.Stop(asked)
 	for {
 		cmd := exec.Command(binary, "--config", d.path("etc", "libvirtd.conf"), "--pid-file", d.path("run", "libvirtd.pid"))
 		cmd.Args[0] = "libvirtd"
@@ -40,7 +41,7 @@ func (d Daemon) supervise(binary string) error {
 			<-ended
 			return nil
 		case err := <-ended:
-			if lived := time.Since(began); err == nil || lived < atOnce {
+			if lived := time.Since(began); err == nil || lived < soon {
 				return fault.New(fault.Unavailable, "it ended %.1f s after its start: %s", lived.Seconds(), cmd.ProcessState)
 			}
 			fmt.Fprintf(os.Stderr, "%s libvirtd ended by itself (%s) and is started again\n", time.Now().UTC().Format(time.RFC3339), cmd.ProcessState)
