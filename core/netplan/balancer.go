@@ -10,20 +10,15 @@ import (
 
 // balancer makes the document of a node of a Konvey.
 func (p *Plan) balancer(n *model.Node, made *node) {
-	s := &wire.KonveyState{Schema: wire.KonveySchema, Node: string(n.ID), Konvey: string(n.Owner), Project: string(n.Project), Region: string(made.region), Zone: string(n.Zone)}
-	problem := func(format string, args ...any) { s.Problems = append(s.Problems, fmt.Sprintf(format, args...)) }
 	o, ok := model.Find[*model.Konvey](p.view, n.Owner)
-	switch {
-	case !ok:
-		problem("its load balancer %s is gone", n.Owner)
-	case o.Region != made.region:
-		made.strayed = true
-		problem("node %s is not in the region of its load balancer", n.ID)
-	default:
-		s.Name = o.Name
-		p.balancerAddress(o, n, s, problem)
-		p.endpoints(o, s, problem)
+	if !ok || o.Region != made.region {
+		made.stray(n, "load balancer")
+		return
 	}
+	s := &wire.KonveyState{Schema: wire.KonveySchema, Node: string(n.ID), Konvey: string(o.ID), Name: o.Name, Project: string(n.Project), Region: string(made.region), Zone: string(n.Zone)}
+	problem := func(format string, args ...any) { s.Problems = append(s.Problems, fmt.Sprintf(format, args...)) }
+	p.balancerAddress(o, n, s, problem)
+	p.endpoints(o, s, problem)
 	if err := s.Validate(); err != nil {
 		problems := append(s.Problems, "cannot be carried out: "+err.Error())
 		*s = wire.KonveyState{Schema: s.Schema, Node: s.Node, Konvey: s.Konvey, Name: s.Name, Project: s.Project, Region: s.Region, Zone: s.Zone, Problems: problems}

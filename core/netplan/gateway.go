@@ -23,24 +23,20 @@ type gatewayPlan struct {
 
 // gateway makes the document of a node of a Kawaii.
 func (p *Plan) gateway(n *model.Node, made *node) {
-	s := &wire.KawaiiState{Schema: wire.KawaiiSchema, Node: string(n.ID), Kawaii: string(n.Owner), Project: string(n.Project), Region: string(made.region), Zone: string(n.Zone)}
-	g := &gatewayPlan{Plan: p, node: n, state: s}
-	var served wire.Part
-	if k, ok := model.Find[*model.Kawaii](p.view, n.Owner); ok && k.Region != made.region {
-		made.strayed = true
-		g.problem("node %s is not in the region of its gateway", n.ID)
-	} else if ok {
-		g.kawaii, s.Name = k, k.Name
-		g.segments()
-		g.pairs()
-		g.routes()
-		g.firewall()
-		g.peerings()
-		g.tunnels()
-		served = p.documentsOf(place{k.Region, k.Project})
-	} else {
-		g.problem("its gateway %s is gone", n.Owner)
+	k, ok := model.Find[*model.Kawaii](p.view, n.Owner)
+	if !ok || k.Region != made.region {
+		made.stray(n, "gateway")
+		return
 	}
+	s := &wire.KawaiiState{Schema: wire.KawaiiSchema, Node: string(n.ID), Kawaii: string(k.ID), Name: k.Name, Project: string(n.Project), Region: string(made.region), Zone: string(n.Zone)}
+	g := &gatewayPlan{Plan: p, kawaii: k, node: n, state: s}
+	g.segments()
+	g.pairs()
+	g.routes()
+	g.firewall()
+	g.peerings()
+	g.tunnels()
+	served := p.documentsOf(place{k.Region, k.Project})
 	if err := s.Validate(); err != nil {
 		// Better a node that does nothing and says why than a host that refuses all its nodes.
 		problems := append(s.Problems, "cannot be carried out: "+err.Error())

@@ -1,6 +1,8 @@
 package netplan
 
 import (
+	"fmt"
+
 	"kowabunga/core/model"
 	"kowabunga/core/wire"
 )
@@ -27,7 +29,12 @@ type node struct {
 	region   model.ID
 	body     wire.Part
 	problems []string
-	strayed  bool // its owner is of another region, which this one is told nothing of
+	strayed  bool // its owner is gone, or of another region, which this one is told nothing of
+}
+
+// stray leaves a node out of the document of its host.
+func (made *node) stray(n *model.Node, owner string) {
+	made.strayed, made.problems = true, []string{fmt.Sprintf("node %s is not in the region of its %s", n.ID, owner)}
 }
 
 // New begins a plan for a view.

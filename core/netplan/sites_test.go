@@ -2,7 +2,9 @@ package netplan_test
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -112,4 +114,55 @@ func TestSitesKnowNothingOfEachOther(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A node without its service, or in another region than it, is nobody's: its host hears nothing of it.
+func TestStrayNodesAreLeftOut(t *testing.T) {
+	for what, change1 := range map[string]func(model.Draft) error{
+		"service gone": func(d model.Draft) error {
+			return errors.Join(d.Delete(model.KindKawaii, topology.Kawaii), d.Delete(model.KindKonvey, topology.Konvey))
+		},
+		"node abroad": func(d model.Draft) error {
+			abroad, _ := model.Find[*model.Kaktus](d, topology.Hosts(topology.Abroad)[0])
+			for _, owner := range []model.ID{topology.Kawaii, topology.Konvey} {
+				for n := range model.By[*model.Node](d, "owner", owner) {
+					if err := edit(d, n.ID, func(n *model.Node) { n.Kaktus, n.Zone = abroad.ID, abroad.Zone }); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	} {
+		root := topology.View()
+		var nodes []string
+		for _, owner := range []model.ID{topology.Kawaii, topology.Konvey} {
+			for n := range model.By[*model.Node](root, "owner", owner) {
+				nodes = append(nodes, string(n.ID))
+			}
+		}
+		next, _ := change(t, root, func(d model.Draft) error {
+			for e := range model.All[*model.IPsec](d) {
+				if err := d.Delete(model.KindIPsec, e.ID); err != nil {
+					return err
+				}
+			}
+			return change1(d)
+		})
+		before, after := netplan.New(root), netplan.New(next)
+		said := 0
+		for _, host := range append(topology.Hosts(topology.Region), topology.Hosts(topology.Abroad)...) {
+			for _, node := range nodes {
+				if strings.Contains(string(before.Services(host)), node) {
+					said++
+				}
+				if strings.Contains(string(after.Services(host)), node) {
+					t.Errorf("%s: host %s still hears of node %s", what, host, node)
+				}
+			}
+		}
+		if said != len(nodes) || said == 0 {
+			t.Errorf("%d of %d nodes were said before", said, len(nodes))
+		}
+	}
 }
