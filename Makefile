@@ -63,6 +63,7 @@ soak: go ## the long crash matrix with full guests: hours
 	@$(STAGE) packages $(INSTALL) sandbox test
 	@$(STAGE) crash-twenty $(SUITE) twenty
 	@$(STAGE) soak $(SUITE) soak
+	@$(STAGE) properties $(SUITE) properties
 
 deb: build ## dist/*.deb for this machine
 	@go run ./testdata/package/deb --program ./kowabunga --version "$(VERSION:v%=%)" --target dist

@@ -4,12 +4,14 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 // A caller alone waits for nobody, and is alone again soon after the others have gone; as many as there are
 // together are waited for as long as they come.
 func TestCompanyIsForgotten(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		var c company
 		most := 0
 		for _, n := range rapid.SliceOf(rapid.IntRange(1, batchAtMost)).Draw(t, "callers") {

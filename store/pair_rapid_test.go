@@ -18,6 +18,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/store/journal"
+	"kowabunga/testdata/chance"
 )
 
 // asked is a change that a caller asked for.
@@ -344,7 +345,7 @@ func (c *couple) Trim(*rapid.T) {
 // lost, and in the end the nodes are equal.
 func TestPairsAgree(t *testing.T) {
 	dir, runs := t.TempDir(), 0
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		runs++
 		c := &couple{T: t, dir: filepath.Join(dir, strconv.Itoa(runs)), acked: map[uint64]string{}, states: map[Hash][]string{{}: nil}, shown: map[uint64]Hash{}}
 		defer os.RemoveAll(c.dir)

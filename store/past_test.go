@@ -13,13 +13,14 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
 	"kowabunga/store/seal"
+	"kowabunga/testdata/chance"
 )
 
 // The state at any earlier index is the one that was there, but for secrets, which are masked; at any
 // moment the one of the last record until then.
 func TestLookingBackFindsWhatWas(t *testing.T) {
 	outer := t
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		opts := options(outer.TempDir())
 		clock := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 		opts.Now = func() time.Time { return clock }

@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 func TestNonceCarriesTheEpoch(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		e := Epoch{Counter: rapid.Uint64().Draw(t, "counter"), Node: rapid.String().Draw(t, "node")}
 		nonce := rapid.StringMatching(`[A-Za-z0-9+/=.]{0,40}`).Draw(t, "client") + ServerNonce(rapid.StringMatching(`[A-Za-z0-9+/=]{8,32}`).Draw(t, "server"), e)
 		if strings.Contains(nonce, ",") {

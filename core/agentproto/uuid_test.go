@@ -4,10 +4,12 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 func TestMachineUUIDRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		id := rapid.StringMatching(`[0-9a-f]{24}`).Draw(t, "id")
 		uuid, err := MachineUUID(id)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/fault"
+	"kowabunga/testdata/chance"
 )
 
 func TestMailAddressesAreJudgedByTheirForm(t *testing.T) {
@@ -29,7 +30,7 @@ func TestMailAddressesAreJudgedByTheirForm(t *testing.T) {
 
 // An accepted address can stand in a mail header and in a log line as it is.
 func TestAcceptedAddressesAreHarmless(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		address := rapid.OneOf(rapid.StringMatching(`[ -~]{0,20}@[ -~]{0,20}`), rapid.String()).Draw(t, "address")
 		if checkEmail(address) == nil && strings.ContainsAny(address, " \r\n\t\x00<>,;:\"()[]\\") {
 			t.Fatalf("%q is accepted", address)

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 // consistent checks what must hold of gateways and load balancers after every request.
@@ -110,7 +111,7 @@ func (c *cloud) consistent(t *rapid.T) {
 // Whatever is created, changed and deleted in whatever order: no address and no VRRP id is given twice,
 // peerings have addresses exactly while both sides want them, and nothing is left behind.
 func TestAnyOrderOfRequestsKeepsServicesConsistent(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
+	chance.Check(t, func(rt *rapid.T) {
 		c := newCloud(t)
 		projects := []string{"a", "b", "c"}
 		for _, p := range projects {

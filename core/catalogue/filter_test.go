@@ -8,6 +8,7 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 // Every field that is shown and can be compared can be filtered by; no secret can.
@@ -67,7 +68,7 @@ func TestSizesHaveUnits(t *testing.T) {
 
 // A condition on labels and its opposite divide all objects.
 func TestSelectorsDivide(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		labels := model.Labels(rapid.MapOf(rapid.SampledFrom([]string{"a", "b"}), rapid.SampledFrom([]string{"", "x", "y=z"})).Draw(t, "labels"))
 		key, value := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "key"), rapid.SampledFrom([]string{"", "x", "y=z"}).Draw(t, "value")
 		match := func(text string) bool {

@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 // Labels are what v2 sent last; v1 neither shows nor changes them.
@@ -86,7 +87,7 @@ func long(n int) string { return strings.Repeat("a", n) }
 // What is written is read back the same.
 func TestLabelsRoundTrip(t *testing.T) {
 	k := catalogue.Of(model.KindZone)
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		labels := rapid.MapOfN(rapid.StringMatching(`[a-zA-Z0-9][-_./a-zA-Z0-9]{0,10}`), rapid.StringN(0, 60, 255), 0, 8).Draw(t, "labels")
 		raw, err := json.Marshal(map[string]any{"name": "z", "labels": labels})
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/fault"
+	"kowabunga/testdata/chance"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -79,7 +80,7 @@ func TestNamesCannotInject(t *testing.T) {
 			"\u0085", "\u2028", "\ufeff", "\x7f", "{{ v1 }}", "%s", "\t", "null", "2001-01-01", `\`, "'", `"`, "\U0001f600",
 		}),
 	).Filter(func(s string) bool { return s != "" })
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		m := example()
 		m.Hostname, m.User, m.Domain = text.Draw(t, "host"), text.Draw(t, "user"), text.Draw(t, "domain")
 		m.InstanceID, m.Zone, m.Metadata.URI = text.Draw(t, "instance"), text.Draw(t, "zone"), text.Draw(t, "uri")
@@ -178,7 +179,7 @@ func TestHostname(t *testing.T) {
 			t.Errorf("Hostname(%q) = %q, want %q", name, got, want)
 		}
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		got := Hostname(rapid.String().Draw(t, "name"), "machine")
 		if len(got) < 1 || len(got) > 63 || got[0] == '-' || got[len(got)-1] == '-' || strings.Trim(got, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 			t.Fatalf("%q is no host name", got)

@@ -10,6 +10,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/ipam"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 func TestCheckAddresses(t *testing.T) {
@@ -51,7 +52,7 @@ func TestCheckAddresses(t *testing.T) {
 }
 
 func TestDrawnMACsAreUnique(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		v := world(t)
 		put(t, v, tenant(subnetID, "10.1.0.0/24", "10.1.0.1"))
 		held := map[string]bool{}

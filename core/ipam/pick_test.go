@@ -12,6 +12,7 @@ import (
 	"kowabunga/core/ipam"
 	"kowabunga/core/model"
 	"kowabunga/core/trace"
+	"kowabunga/testdata/chance"
 )
 
 func card(n int, addresses ...string) *model.Adapter {
@@ -69,7 +70,7 @@ func TestPickAtTheEndOfTheAddressSpace(t *testing.T) {
 // order against a list of all addresses: nobody shares one, none that is kept back is given out, picks
 // are the lowest free, and what is refused is refused for a reason.
 func TestAddressesAgainstAPlainModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		v := world(t)
 		bits := rapid.IntRange(25, 30).Draw(t, "bits")
 		size := 1 << (32 - bits)

@@ -12,6 +12,7 @@ import (
 	"kowabunga/core/ipam"
 	"kowabunga/core/model"
 	"kowabunga/core/trace"
+	"kowabunga/testdata/chance"
 )
 
 // block is a private /bits subnet with room for the gateways of both zones.
@@ -94,7 +95,7 @@ func TestProjectSubnet(t *testing.T) {
 // TestProjectsNeverShareASubnet takes subnets until none is left: all different, all for users, each the
 // closest size that was free, and the same in whatever order the subnets were created.
 func TestProjectsNeverShareASubnet(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		var subnets []*model.Subnet
 		for n := range rapid.IntRange(1, 12).Draw(t, "subnets") {
 			s := block(100+n, rapid.IntRange(22, 28).Draw(t, "bits"))

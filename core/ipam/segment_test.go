@@ -13,6 +13,7 @@ import (
 	"kowabunga/core/ipam"
 	"kowabunga/core/model"
 	"kowabunga/core/trace"
+	"kowabunga/testdata/chance"
 )
 
 // The projects and subnets of a shared segment: one subnet each of shop and bank, one of nobody, all on the
@@ -211,7 +212,7 @@ func TestProjectSubnetSharesNoMAC(t *testing.T) {
 // so that everybody may send under it. Of what was stored without asking, one project may.
 func TestNoMACIsOfTwoProjects(t *testing.T) {
 	macs := []string{"00:00:5e:00:01:0a", "00:00:5e:00:01:0b", "da:1e:70:00:00:01", "da:1e:70:00:00:02"}
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		d := neighbours(t)
 		if rapid.Bool().Draw(t, "one VLAN") {
 			tagged(t, d, 201, private, 22)

@@ -10,6 +10,7 @@ import (
 	"kowabunga/core/ipam"
 	"kowabunga/core/model"
 	"kowabunga/core/trace"
+	"kowabunga/testdata/chance"
 )
 
 // routers puts a gateway on both segments and a load balancer on the private one.
@@ -48,7 +49,7 @@ func TestVRIDsAreTheLowestFreeOnEverySegment(t *testing.T) {
 
 // Whatever is in use: what is given is free on the segments, and as low as it can be.
 func TestVRIDsNeverMeet(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		ids := rapid.SliceOfNDistinct(rapid.Int64Range(1, 30), 0, 20, rapid.ID)
 		gateway, balancer := ids.Draw(t, "gateway"), ids.Draw(t, "balancer")
 		d := world(t)

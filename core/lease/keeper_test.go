@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/fault"
+	"kowabunga/testdata/chance"
 )
 
 var (
@@ -241,7 +242,7 @@ func TestKeeperFlaws(t *testing.T) {
 // restarts: what is obeyed only rises, is on disk before it is said, is said only while no unnamed older
 // work runs, and only work of it begins.
 func TestKeeperProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		disk := Obedience{Obeyed: won(e1), Admitted: true}
 		k := newKeeper(disk)
 		var now time.Duration

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/fault"
+	"kowabunga/testdata/chance"
 )
 
 const request = "op/0/do/1"
@@ -175,7 +176,7 @@ func TestRequestIDs(t *testing.T) {
 // TestLedgerProperties: under any order of calls, repeats, ends, disk failures, settlements and crashes a
 // request has one effect at most, and one answer, which is on disk before it is told.
 func TestLedgerProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		var flaws Flaws
 		l := NewLedger(nil, flaws)
 		disk := map[string]LedgerEntry{}

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/fault"
+	"kowabunga/testdata/chance"
 )
 
 func agentNamed(name string) Witness { return Witness{Agent: name, Identity: name + "-disk"} }
@@ -122,7 +123,7 @@ func TestGenerations(t *testing.T) {
 // TestReleaseProperties: a release waits exactly for those that an older order names and that are neither
 // shown nor fenced.
 func TestReleaseProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		s := NewShown(e2, false, 0)
 		free := map[Witness]bool{}
 		for i := range 5 {

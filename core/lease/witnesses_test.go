@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 // candidates makes ready ones with durable disks, each on a host of its own, so many in each zone.
@@ -66,7 +68,7 @@ func TestChooseWitnesses(t *testing.T) {
 // majority if any choice of three or more has none, the same in any order, the same again, and as many of
 // the present ones kept as can be.
 func TestChooseWitnessesProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 16).Draw(t, "agents")
 		var from []Candidate
 		var present []Witness

@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/fault"
 	"kowabunga/core/metadata"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -105,7 +106,7 @@ func TestDocumentOfNothing(t *testing.T) {
 // Whatever people write into names, descriptions and metadata, a guest reads back exactly that.
 func TestWordsCannotBreakTheDocument(t *testing.T) {
 	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{`"`, "\n", `\`, `","kaktus":"evil`, "{{.}}", "\u2028", "\x00", "</script>"}))
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		v, o := world()
 		o.Description = text.Draw(t, "description")
 		p := v[id(2)].(*model.Project)

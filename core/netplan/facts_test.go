@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/netplan"
 	"kowabunga/core/wire"
 	"kowabunga/store/tree"
+	"kowabunga/testdata/chance"
 	"kowabunga/testdata/topology"
 )
 
@@ -138,7 +139,7 @@ func TestB22EmptySets(t *testing.T) {
 // older keeps it, the other says so, and the Kiwis move out of the way of both.
 func TestRouterIDsAreUniqueOnEverySegment(t *testing.T) {
 	base := topology.View()
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		e := base.Edit()
 		vrid := func() int64 { return rapid.SampledFrom([]int64{7, 10, 254, 255}).Draw(t, "vrid") }
 		for k := range model.All[*model.Kawaii](base) {

@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/model"
 	"kowabunga/core/netplan"
+	"kowabunga/testdata/chance"
 	"kowabunga/testdata/topology"
 )
 
@@ -78,7 +79,7 @@ var word = regexp.MustCompile(`[A-Za-z0-9:./_-]+`)
 // are put and whatever comes and goes.
 func TestSitesKnowNothingOfEachOther(t *testing.T) {
 	base := topology.View()
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		e := base.Edit()
 		for n := range rapid.IntRange(0, 6).Draw(t, "changes") {
 			mutate(t, e, n)

@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/netplan"
 	"kowabunga/core/wire"
 	"kowabunga/store/tree"
+	"kowabunga/testdata/chance"
 	"kowabunga/testdata/topology"
 )
 
@@ -168,7 +169,7 @@ func mutate(t *rapid.T, d model.Draft, n int) {
 // affected, and every document can be carried out.
 func TestIncrementalIsFull(t *testing.T) {
 	base := topology.View()
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		root := base
 		p := netplan.New(root)
 		was := documents(root, p)

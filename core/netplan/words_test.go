@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 // Sets of ports are what a bitmap of all ports says they are.
@@ -21,7 +23,7 @@ func TestPortsAreSets(t *testing.T) {
 		}
 		return set.settled(), has
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		a, inA := draw(t)
 		b, inB := draw(t)
 		for what, c := range map[string]struct {

@@ -9,6 +9,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/netrule"
+	"kowabunga/testdata/chance"
 )
 
 func TestPortListsAreReadSortedAndMerged(t *testing.T) {
@@ -58,7 +59,7 @@ func TestOverlapIsWhatBothHave(t *testing.T) {
 		}
 		return false
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		a, err1 := netrule.Ports("", list.Draw(t, "first"))
 		b, err2 := netrule.Ports("", list.Draw(t, "second"))
 		if err1 != nil || err2 != nil {

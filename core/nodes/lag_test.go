@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 func TestLagIsReadAsWritten(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		l := Lag{Index: rapid.Uint64().Draw(t, "index"), Behind: rapid.Uint64().Draw(t, "behind"), Silent: time.Duration(rapid.Int64Range(0, 1e9).Draw(t, "ms")) * time.Millisecond}
 		back, err := ParseLag(FormatLag(l) + ";later=1")
 		if err != nil || back.Index != l.Index || back.Behind != l.Behind || (back.Silent-l.Silent).Abs() > time.Millisecond {

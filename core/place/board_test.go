@@ -15,6 +15,7 @@ import (
 	"kowabunga/core/place"
 	"kowabunga/core/trace"
 	"kowabunga/store/tree"
+	"kowabunga/testdata/chance"
 )
 
 // chain is a state that changes by commits, as a store's does: drafts begin from its tip, which may be
@@ -77,7 +78,7 @@ func (c *chain) rewind() {
 // view and with a board read afresh; nobody gets more than there is; what is refused has no room
 // anywhere; members of a group are apart.
 func TestPlacementHolds(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		d := world(t)
 		put(t, d, &model.Pool{Meta: meta(30), Region: id(region), Pool: "dir:disks"},
 			&model.Kwarantine{Meta: meta(40), Project: id(shop), Policy: model.ApartByHost})

@@ -11,12 +11,13 @@ import (
 	"kowabunga/core/model"
 	"kowabunga/core/place"
 	"kowabunga/core/trace"
+	"kowabunga/testdata/chance"
 )
 
 // What is foreseen comes true: that many machines are placed one after the other, the first where it was
 // said, and then no more.
 func TestForeseenComesTrue(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		v := world(t)
 		put(t, v, &model.Kwarantine{Meta: meta(group), Project: id(shop), Policy: rapid.SampledFrom([]string{model.ApartByHost, model.ApartByZone, model.ApartEvenly}).Draw(t, "policy")})
 		for n := range rapid.IntRange(0, 4).Draw(t, "hosts") {

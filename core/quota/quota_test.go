@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/quota"
 	"kowabunga/core/trace"
 	"kowabunga/store/tree"
+	"kowabunga/testdata/chance"
 )
 
 func id(n int) model.ID { return model.ID(fmt.Sprintf("%024x", n)) }
@@ -183,7 +184,7 @@ func TestGrowth(t *testing.T) {
 // TestQuotasHold runs creations, resizes and deletions in any order: what was allowed never adds up to
 // more than the quota, and a refusal happened only because it would have.
 func TestQuotasHold(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		amount := rapid.Int64Range(1, 8)
 		limits := model.Resources{
 			VCPUs: rapid.Int64Range(0, 20).Draw(t, "cpus"), Memory: rapid.Int64Range(0, 20).Draw(t, "memory"),

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/lease"
+	"kowabunga/testdata/chance"
 )
 
 func entry(request string, state lease.EntryState) lease.LedgerEntry {
@@ -170,7 +171,7 @@ func content(t *rapid.T) (data []byte, lines []int) {
 // Cut anywhere after its first line, a ledger is what its whole lines say; harmed anywhere before its last,
 // it says so.
 func TestLedgerFileProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		data, lines := content(t)
 		at := rapid.IntRange(lines[0], len(data)).Draw(t, "cut")
 		n := 0

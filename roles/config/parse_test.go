@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/fault"
+	"kowabunga/testdata/chance"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -50,7 +51,7 @@ func TestParseDuration(t *testing.T) {
 }
 
 func TestWrittenFormsReadBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		size := Size(rapid.Int64Min(0).Draw(t, "size"))
 		if got, err := ParseSize(size.String()); err != nil || got != size {
 			t.Fatalf("size %d written %s read %d, %v", size, size, got, err)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 func TestYAML(t *testing.T) {
@@ -62,7 +64,7 @@ func TestYAMLIsReadBack(t *testing.T) {
 		}
 		return rapid.OneOf(leaves...)
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		in := rapid.MapOfN(words, value(3), 1, 4).Draw(t, "value")
 		text, err := YAML(in)
 		if err != nil {

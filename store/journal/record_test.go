@@ -11,6 +11,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 func drawRecord(t *rapid.T) *Record {
@@ -38,7 +39,7 @@ func drawRecord(t *rapid.T) *Record {
 }
 
 func TestRecordsComeBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		r := drawRecord(t)
 		b := r.Encode()
 		got, err := Decode(b)

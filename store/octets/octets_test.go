@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 func TestFieldsComeBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		fields := rapid.SliceOf(rapid.SliceOf(rapid.Byte())).Draw(t, "fields")
 		n := rapid.Uint64().Draw(t, "number")
 		b := Number(nil, n)
@@ -59,7 +61,7 @@ func TestReaderRefuses(t *testing.T) {
 
 // A text with a sum is the one that was written, under the name it was written under, or refused.
 func TestSums(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		name, text := rapid.SliceOf(rapid.Byte()).Draw(t, "name"), rapid.SliceOf(rapid.Byte()).Draw(t, "text")
 		b := Sum(name, text)
 		if got, err := Verify(name, b); err != nil || !bytes.Equal(got, text) {

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/fault"
+	"kowabunga/testdata/chance"
 )
 
 const pageSize = 1024 // small pages make deep trees
@@ -31,7 +32,7 @@ func open(t interface{ Fatal(...any) }, path string) *bbolt.DB {
 func TestWhatIsWrittenIsSound(t *testing.T) {
 	dir := t.TempDir()
 	runs := 0
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		runs++
 		path := filepath.Join(dir, fmt.Sprint(runs))
 		db := open(t, path)

@@ -13,6 +13,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 type vault struct {
@@ -89,7 +90,7 @@ func TestSealedTextIsBoundToItsPlace(t *testing.T) {
 func TestDamageIsNoticed(t *testing.T) {
 	s := New(NewKey())
 	good, _ := s.Encode(&table, sample())
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		bad := bytes.Clone(good)
 		bad[rapid.IntRange(0, len(bad)-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "flip"))
 		if _, err := s.Decode(&table, bad); !fault.Is(err, fault.Malformed) {

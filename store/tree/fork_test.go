@@ -7,11 +7,12 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 // A draft and its fork begin alike and then go their own ways; the state under both stays as it is.
 func TestForksGoTheirOwnWays(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		id := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f"})
 		change := func(d model.Draft, truth map[name]*node) {
 			for range rapid.IntRange(0, 4).Draw(t, "changes") {

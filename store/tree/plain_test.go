@@ -8,11 +8,12 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 // TestAgainstPlainMaps compares the trees with the naive way of doing everything by scanning maps.
 func TestAgainstPlainMaps(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		root := New(tables())
 		truth := map[name]*node{}
 		id := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f"})

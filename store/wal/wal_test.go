@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kowabunga/core/fault"
+	"kowabunga/testdata/chance"
 )
 
 var keyA, keyB = [KeySize]byte{1}, [KeySize]byte{2}
@@ -147,7 +148,7 @@ func TestAnotherFileIsRefused(t *testing.T) {
 
 // A crash at any byte of an append leaves what was there before.
 func TestCutOffAnywhere(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		var key [KeySize]byte
 		copy(key[:], rapid.SliceOfN(rapid.Byte(), KeySize, KeySize).Draw(t, "key"))
 		sizes := rapid.SliceOfN(rapid.IntRange(0, 400), 1, 6).Draw(t, "sizes")

@@ -303,6 +303,23 @@ func TestWebSocketLibraryInOneFile(t *testing.T) {
 	}
 }
 
+// What is drawn is drawn through package chance, so that no test fails now and then.
+func TestDrawsAreSettled(t *testing.T) {
+	call := []byte("rapid." + "Check(")
+	eachFile(t, func(path string) {
+		if !strings.HasSuffix(path, ".go") || filepath.Dir(path) == "testdata/chance" {
+			return
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(text, call) {
+			t.Errorf("%s tries a property without package chance", path)
+		}
+	})
+}
+
 func TestFilesAreShort(t *testing.T) {
 	eachFile(t, func(path string) {
 		if !strings.HasSuffix(path, ".go") || slices.Contains(generated, path) {

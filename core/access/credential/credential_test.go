@@ -14,6 +14,7 @@ import (
 	"kowabunga/core/access/credential"
 	"kowabunga/core/agentproto"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 func draw(n byte) *model.Draw { return model.NewDraw([32]byte{n}, time.Unix(1_700_000_000, 0)) }
@@ -34,7 +35,7 @@ func TestKeysAreFoundByTheirPrefix(t *testing.T) {
 
 // Text that is no key has no prefix, whatever it is.
 func TestPrefixTakesAnyText(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`kw_.{0,60}`)).Draw(t, "text")
 		if p := credential.Prefix(text); p != "" && !strings.HasPrefix(text, "kw_"+p+"_") {
 			t.Fatalf("prefix %q of %q", p, text)

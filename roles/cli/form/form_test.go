@@ -11,6 +11,7 @@ import (
 	"kowabunga/core/catalogue"
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 func field(t testing.TB, kind model.Kind, name string) *catalogue.Field {
@@ -103,7 +104,7 @@ func TestInputAddsUp(t *testing.T) {
 // What a table shows can be written back, whatever the words in it.
 func TestShownIsReadBack(t *testing.T) {
 	word := rapid.StringMatching(`[a-z0-9 ,"=äß.-]{1,12}`).Filter(func(s string) bool { return strings.TrimSpace(s) == s })
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		tags, quotas := catalogue.Of(model.KindProject), map[string]any{}
 		list := []any{}
 		for range rapid.IntRange(0, 4).Draw(t, "n") {

@@ -9,6 +9,7 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/roles/term"
+	"kowabunga/testdata/chance"
 )
 
 // valueFor draws a value that the server could answer for a field.
@@ -58,7 +59,7 @@ func valueFor(t *rapid.T, f *catalogue.Field, at string) any {
 // Whatever an object of any kind holds: written down as a document and read back, nothing of it differs.
 func TestDocumentsTellObjectsWhole(t *testing.T) {
 	for _, k := range catalogue.Kinds {
-		rapid.Check(t, func(t *rapid.T) {
+		chance.Check(t, func(t *rapid.T) {
 			now := map[string]json.RawMessage{}
 			tree := map[string]any{"kind": string(k.Name)}
 			for i := range k.Fields {

@@ -12,6 +12,7 @@ import (
 
 	"kowabunga/core/catalogue"
 	"kowabunga/roles/kahuna/api"
+	"kowabunga/testdata/chance"
 )
 
 // Every path leads where http.ServeMux sends it, with the same parameter; those with no parameter but at
@@ -49,7 +50,7 @@ func TestPathsLeadWhereTheMuxSendsThem(t *testing.T) {
 			t.Errorf("%s is found without the mux: %v", p, direct)
 		}
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		if rapid.Bool().Draw(t, "known") {
 			p := strings.Split(rapid.SampledFrom(paths).Draw(t, "path"), "/")
 			p[rapid.IntRange(1, len(p)-1).Draw(t, "at")] = rapid.SampledFrom(segments).Draw(t, "other")

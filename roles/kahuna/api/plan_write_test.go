@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 // done is what the audit says of everything after an index, as a plan would have said it: one line a
@@ -90,7 +92,7 @@ func planned(p map[string]any) []string {
 	return out
 }
 
-var chance = regexp.MustCompile(`\[new[^\]]*\]`)
+var drawn = regexp.MustCompile(`\[new[^\]]*\]`)
 
 // agree tells whether what was done is what was planned, whatever was drawn where the plan says [new].
 func agree(plan, done []string) bool {
@@ -99,7 +101,7 @@ func agree(plan, done []string) bool {
 	}
 	left := slices.Clone(done)
 	for _, line := range plan {
-		parts := chance.Split(line, -1)
+		parts := drawn.Split(line, -1)
 		for i := range parts {
 			parts[i] = regexp.QuoteMeta(parts[i])
 		}
@@ -118,7 +120,7 @@ func TestWritesDoWhatWasPlanned(t *testing.T) {
 	w := newWorld(t)
 	w.topology()
 	n := 0
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		n++
 		number := rapid.IntRange(0, 3)
 		name := fmt.Sprintf("m%d", number.Draw(t, "machine"))

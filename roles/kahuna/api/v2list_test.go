@@ -16,6 +16,7 @@ import (
 
 	"kowabunga/core/model"
 	"kowabunga/store"
+	"kowabunga/testdata/chance"
 )
 
 // fill puts n instances into the project, of few sizes, so that sorting by size has many equals.
@@ -112,7 +113,7 @@ func TestListsAreSortedFilteredAndPaged(t *testing.T) {
 		"label=!tier":                func(o *model.Instance) bool { return o.Labels == nil },
 		"project=web&zone=eu-a":      func(o *model.Instance) bool { return true },
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		by := rapid.SampledFrom(slices.Sorted(maps.Keys(orders))).Draw(t, "sort")
 		first := rapid.SampledFrom(slices.Sorted(maps.Keys(conditions))).Draw(t, "condition")
 		second := rapid.SampledFrom(slices.Sorted(maps.Keys(conditions))).Draw(t, "another")
@@ -142,7 +143,7 @@ func TestListsAreSortedFilteredAndPaged(t *testing.T) {
 func TestCursorsStayRightWhileObjectsComeAndGo(t *testing.T) {
 	w := newWorld(t)
 	ids := w.topology()
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		by := rapid.SampledFrom([]string{"", "name", "-memory", "vcpus,-name"}).Draw(t, "sort")
 		w.put(func(d model.Draft) error {
 			for o := range model.All[*model.Instance](d) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 // PUT by name makes true what it says: it creates, it updates, and the same again changes nothing.
@@ -132,7 +134,7 @@ func TestParallelPutsOfANameCreateOneObject(t *testing.T) {
 	w := newWorld(t)
 	w.topology()
 	n := 0
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		n++
 		machines := rapid.Bool().Draw(t, "machines")
 		path, body := fmt.Sprintf("/api/v2/regions/r%d", n), func(i int) string { return fmt.Sprintf(`{"description":"d%d"}`, i) }

@@ -14,6 +14,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/store"
+	"kowabunga/testdata/chance"
 )
 
 func TestRetention(t *testing.T) {
@@ -98,7 +99,7 @@ func TestPausedPrimaryWakes(t *testing.T) {
 // the newest chain that counts stays; what is kept by number is that many.
 func TestDoomedChains(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		own := store.Epoch{Counter: 5, Node: "me"}
 		var chains []*Chain
 		for i := range rapid.IntRange(0, 8).Draw(t, "chains") {

@@ -20,6 +20,7 @@ import (
 	"kowabunga/core/model"
 	"kowabunga/core/operation"
 	"kowabunga/store"
+	"kowabunga/testdata/chance"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -169,7 +170,7 @@ func TestDeletedSeriesVanish(t *testing.T) {
 func TestValuesAreNumbers(t *testing.T) {
 	price := rapid.OneOf(rapid.Float64(), rapid.SampledFrom([]float64{0, -1, math.MaxFloat64, math.SmallestNonzeroFloat64, math.Inf(1), math.NaN()}))
 	size := rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{0, 1, math.MaxInt64, math.MinInt64}))
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		objects := world()
 		for _, o := range objects {
 			switch o := o.(type) {
@@ -195,7 +196,7 @@ func TestValuesAreNumbers(t *testing.T) {
 
 // Ranges are counted as a set of addresses is, without walking along them.
 func TestCountAgreesWithCounting(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		at := rapid.IntRange(0, 300) // past the end as well
 		address := func(n int) string { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}).String() }
 		s := &model.Subnet{CIDR: "10.0.0.0/24"}

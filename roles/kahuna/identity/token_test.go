@@ -13,6 +13,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 func (p *place) who(credentials string) (string, error) {
@@ -154,7 +155,7 @@ func TestSessionsAreSweptAndBounded(t *testing.T) {
 // that were issued and not taken back since.
 func TestWhatWasRevokedIsNeverAccepted(t *testing.T) {
 	whole := t
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		p := newPlace(whole)
 		ids := map[string]string{}
 		live := map[string]string{} // credentials -> user

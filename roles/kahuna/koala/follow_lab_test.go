@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 // world plays the Kahunas, the network and the clock. What a Kahuna does with each request is a step of its script,
@@ -120,7 +122,7 @@ func TestNoWriteIsCarriedOutTwice(t *testing.T) {
 	b := opened(t)
 	step := rapid.SampledFrom([]string{`"refused"`, `"hangs"`, `[201]`, `[500]`, `[503]`, `[503, "none"]`, `[503, "unknown"]`, `[503, "none", acts(a)]`, `[503, "none", acts(b)]`, `[201, "", acts(b)]`})
 	steps := rapid.Map(rapid.SliceOfN(step, 1, 6), func(all []string) string { return "[" + strings.Join(all, ", ") + "]" })
-	rapid.Check(t, func(rt *rapid.T) {
+	chance.Check(t, func(rt *rapid.T) {
 		scripts := fmt.Sprintf("{[a]: %s, [b]: %s}", steps.Draw(rt, "a"), steps.Draw(rt, "b"))
 		for how, again := range map[string]string{"{}": "r.sent.slice(0, -1).every((s) => !s.began)", "{key: 'k'}": "r.sent.every((s) => s.key === 'k0')"} {
 			body := fmt.Sprintf(`const r = await play(%s, %s), done = r.sent.some((s) => s.began);

@@ -14,6 +14,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 func serving(t *testing.T, nodes ...string) *Koala {
@@ -173,7 +175,7 @@ func unpack(t *testing.T, coding string, packed []byte) []byte {
 // Other content has another name, whatever file it is in and however it is cut.
 func TestOtherContentHasAnotherName(t *testing.T) {
 	files := rapid.MapOfN(rapid.StringMatching(`[ab ]{1,3}`), rapid.SliceOfN(rapid.ByteRange('0', '2'), 0, 3), 1, 3)
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		a, b := files.Draw(t, "one"), files.Draw(t, "other")
 		if same := maps.EqualFunc(a, b, bytes.Equal); same != (digest(a) == digest(b)) {
 			t.Fatalf("%q and %q: %s and %s", a, b, digest(a), digest(b))

@@ -9,6 +9,7 @@ import (
 
 	"kowabunga/core/fault"
 	"kowabunga/core/model"
+	"kowabunga/testdata/chance"
 )
 
 // 64 creations at once never share an address, a MAC, a name or a unit of quota, and a refused one
@@ -21,7 +22,7 @@ func TestParallelCreations(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = checks.Value.Set(before) })
-	rapid.Check(t, func(rt *rapid.T) {
+	chance.Check(t, func(rt *rapid.T) {
 		names := rapid.IntRange(1, requests).Draw(rt, "names")
 		quota := rapid.IntRange(1, requests).Draw(rt, "quota")
 		c := newCloud(t)

@@ -15,6 +15,7 @@ import (
 	"kowabunga/core/operation"
 	"kowabunga/core/quota"
 	"kowabunga/roles/kahuna/operate"
+	"kowabunga/testdata/chance"
 )
 
 // Whatever is asked in whatever order, with steps that fail, answers that get lost, operations called off
@@ -22,7 +23,7 @@ import (
 // nothing is being worked on without an operation that does, and in the end store and hosts agree.
 func TestRandomLife(t *testing.T) {
 	n := 0
-	rapid.Check(t, func(rt *rapid.T) {
+	chance.Check(t, func(rt *rapid.T) {
 		script := rapid.SliceOfN(rapid.Custom(drawMove), 6, 24).Draw(rt, "script")
 		seed := rapid.Uint64().Draw(rt, "seed")
 		n++
@@ -60,10 +61,10 @@ func live(t *testing.T, script []move, seed uint64) {
 	for _, disk := range []string{"os-a", "os-b", "raw-a"} {
 		c.must(disk, "CreateProjectRegionVolume", map[string]string{"projectId": "shop", "regionId": "eu"}, nil, fmt.Sprintf(`{"name":"%s","type":"%s","size":2097152}`, disk, disk[:len(disk)-2]))
 	}
-	chance := rand.New(rand.NewPCG(seed, 1))
+	dice := rand.New(rand.NewPCG(seed, 1))
 	odds := 0
-	c.world.before = func(_ context.Context, call operate.Call) error { return c.mishap(chance, &odds, call, false) }
-	c.world.after = func(_ context.Context, call operate.Call) error { return c.mishap(chance, &odds, call, true) }
+	c.world.before = func(_ context.Context, call operate.Call) error { return c.mishap(dice, &odds, call, false) }
+	c.world.after = func(_ context.Context, call operate.Call) error { return c.mishap(dice, &odds, call, true) }
 	for _, m := range script {
 		if m.what == "odds" {
 			c.world.mu.Lock()
@@ -105,16 +106,16 @@ func live(t *testing.T, script []move, seed uint64) {
 }
 
 // mishap decides whether a call goes wrong, before it has its effect or after.
-func (c *cloud) mishap(chance *rand.Rand, odds *int, call operate.Call, done bool) error {
+func (c *cloud) mishap(dice *rand.Rand, odds *int, call operate.Call, done bool) error {
 	c.world.mu.Lock()
 	defer c.world.mu.Unlock()
-	if chance.IntN(100) >= *odds {
+	if dice.IntN(100) >= *odds {
 		return nil
 	}
 	if done {
 		delete(c.world.answers, call.Request)
 	}
-	if chance.IntN(2) == 0 {
+	if dice.IntN(2) == 0 {
 		return operate.Lost{Err: fault.New(fault.Unavailable, "the connection was lost")}
 	}
 	return fault.New(fault.Exhausted, "the disk is full")

@@ -16,6 +16,7 @@ import (
 	"kowabunga/core/agentproto"
 	"kowabunga/core/fault"
 	"kowabunga/roles/kaktus/block"
+	"kowabunga/testdata/chance"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -169,7 +170,7 @@ func TestDevicesKeepTheirPlaces(t *testing.T) {
 
 // Whatever a name holds, the definition is well-formed and carries the name as data only.
 func TestNamesAreData(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		m := machine(1, 1)
 		m.Name = rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"</title><devices/>", "]]>", "a\nb", "\x00", "&lt;", "<!--"})).Draw(t, "name")
 		text, err := planOf(m).definition()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"kowabunga/testdata/chance"
 )
 
 // at is an operation of a client between two milliseconds; an end of 0 means that nobody knows.
@@ -70,7 +72,7 @@ func TestCheckWithManyUnknownWrites(t *testing.T) {
 // Whatever a register that works answers is right, however many clients ask at once and however many
 // answers get lost; and it is wrong as soon as one acknowledged last write is missing in the end.
 func TestCheckRandomly(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	chance.Check(t, func(t *rapid.T) {
 		var ops []Op
 		now, state, lastKnown := 0, Absent, false
 		for i := range rapid.IntRange(1, 25).Draw(t, "operations") {
