@@ -201,6 +201,46 @@ func TestKilledDaemonIsReplacedAndGuestsAreTakenOver(t *testing.T) {
 	}
 }
 
+// A libvirtd that is killed while it asks a QEMU what that can do leaves it running; Down does not.
+func TestNoQuestionedQEMUStays(t *testing.T) {
+	d, ctx := daemon(t, "asking")
+	before := up(t, ctx, d)
+	l := connect(t, d.Socket())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = l.ConnectGetCapabilities() // it is killed over it
+	}()
+	var pid int
+	for pid == 0 {
+		if ctx.Err() != nil {
+			t.Fatal("libvirtd asks no QEMU what it can do")
+		}
+		files, err := filepath.Glob(filepath.Join(d.Dir, "lib", "qemu", "qmp-*", "qmp.pid"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if text, err := os.ReadFile(file); err == nil {
+				pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+			}
+		}
+	}
+	for _, pid := range append(supervisors(t, d.Dir), before.PID) {
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-ended
+	if err := d.Down(ctx); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if strings.Contains(string(text), "qmp.pid") {
+		t.Errorf("there still runs %s", strings.ReplaceAll(string(text), "\x00", " "))
+	}
+}
+
 func TestDaemonsDoNotSeeEachOther(t *testing.T) {
 	one, ctx := daemon(t, "one")
 	two, _ := daemon(t, "two")

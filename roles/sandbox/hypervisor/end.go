@@ -45,6 +45,9 @@ func (d Daemon) halt(ctx context.Context) error {
 	if err := stop(ctx, left...); err != nil {
 		return err
 	}
+	if err := d.endProbes(ctx); err != nil {
+		return err
+	}
 	return d.sweep()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,21 +26,28 @@ func arguments(pid int) []string {
 	return strings.Split(string(bytes.TrimSuffix(text, []byte{0})), "\x00")
 }
 
-// daemons are the processes that are, or are about to become, the daemon of this directory, those first that
-// would start it again. They are found by their arguments rather than by the pid file: one that was killed
-// leaves a file, and one that starts has none yet.
-func (d Daemon) daemons() []int {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	var supervisors, daemons []int
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
+// processes are all living ones with their command lines. What libvirt started is found by these rather than by pid
+// files: whoever was killed leaves a file, and who has just been started has none yet.
+func processes() iter.Seq2[int, []string] {
+	return func(yield func(int, []string) bool) {
+		entries, err := os.ReadDir("/proc")
 		if err != nil {
-			continue
+			return
 		}
-		switch args := arguments(pid); {
+		for _, entry := range entries {
+			if pid, err := strconv.Atoi(entry.Name()); err == nil && !yield(pid, arguments(pid)) {
+				return
+			}
+		}
+	}
+}
+
+// daemons are the processes that are, or are about to become, the daemon of this directory, those first that
+// would start it again.
+func (d Daemon) daemons() []int {
+	var supervisors, daemons []int
+	for pid, args := range processes() {
+		switch {
 		case len(args) == 4 && args[2] == ChildCommand && args[3] == d.Dir:
 			supervisors = append(supervisors, pid)
 		case slices.Contains(args, d.path("etc", "libvirtd.conf")):
@@ -74,6 +82,38 @@ func (d Daemon) guests() map[int]string {
 		}
 	}
 	return guests
+}
+
+// probes are the QEMU processes which libvirtd asked what they can do, and did not live to end, with the directory
+// that each has to itself.
+func (d Daemon) probes() map[int]string {
+	probes := map[int]string{}
+	for pid, args := range processes() {
+		for _, arg := range args {
+			at, name := filepath.Split(arg)
+			if name != "qmp.pid" {
+				continue
+			}
+			dir := d.path("lib", "qemu", filepath.Base(at)) // it has another name in libvirtd's namespace
+			if _, err := os.Stat(dir); err == nil {
+				probes[pid] = dir
+			}
+		}
+	}
+	return probes
+}
+
+// endProbes ends what a libvirtd that is gone was asking.
+func (d Daemon) endProbes(ctx context.Context) error {
+	for pid, dir := range d.probes() {
+		if err := stop(ctx, pid); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fault.Wrap(err, fault.Unavailable, "clear "+dir)
+		}
+	}
+	return nil
 }
 
 // stop ends processes: SIGTERM, and SIGKILL for those that do not obey in time. It returns when all

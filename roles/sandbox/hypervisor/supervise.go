@@ -1,6 +1,7 @@
 package hypervisor
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,13 +20,16 @@ const (
 	atOnce       = time.Second
 )
 
-// supervise runs the daemon until it is told to end, or ends so soon after a start. libvirtd can crash when a client is killed in the midst
-// of a call; guests do not notice, and the daemon that is started in its place finds them.
+// supervise runs the daemon until it is told to end, or ends so soon after a start. libvirtd can crash when a client is
+// killed in the midst of a call; guests do not notice, and the daemon that is started in its place finds them.
 func (d Daemon) supervise(binary string, soon time.Duration) error {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, unix.SIGTERM, unix.SIGINT)
 	defer signal.Stop(asked)
 	for {
+		if err := d.endProbes(context.Background()); err != nil {
+			fmt.Fprintf(os.Stderr, "what libvirtd asked before it ended stays: %v\n", err)
+		}
 		cmd := exec.Command(binary, "--config", d.path("etc", "libvirtd.conf"), "--pid-file", d.path("run", "libvirtd.pid"))
 		cmd.Args[0] = "libvirtd"
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
