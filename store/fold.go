@@ -29,7 +29,8 @@ type unfolded struct {
 	log     *wal.File // nil while there is none
 	records []lateRecord
 	latest  map[target]seal.Value // what the records made of objects; nil of one that is gone
-	idle    *time.Timer           // when they are folded at the latest
+	after   time.Duration         // how long they may stay while nothing comes
+	idle    *time.Timer           // until then
 	marked  uint64                // up to which record the log says that all was synced
 	without bool                  // no log can be made
 }
@@ -197,7 +198,7 @@ func (s *Store) tidy(idle bool) {
 			s.log.Warn("what is synced cannot be marked in "+walName, "error", err)
 		}
 	}
-	s.late.idle.Reset(foldAfter)
+	s.late.idle.Reset(s.late.after)
 }
 
 // view reads the bbolt file, once it has everything up to End. Not for the committer, which folds itself.

@@ -20,29 +20,43 @@ import (
 )
 
 // behind makes a leader and a store that follows it, which has some records only in its log: after the one with which
-// the epoch begins, each came by itself.
+// the epoch begins, each came by itself. There they stay, however long the test takes.
 func behind(t *testing.T, records int) (leader, follower *Store) {
 	t.Helper()
-	leader, follower = create(t, pairing(t.TempDir())), create(t, pairing(t.TempDir()))
-	begin(t, leader, 1)
-	ship(t, leader, follower)
-	for n := range records {
-		later(t, leader, "", put(region(n), pool(100+n, region(n), fmt.Sprint("secret ", n))))
-		ship(t, leader, follower)
-	}
+	leader, follower = following(t, records, time.Hour)
 	if n := inLog(t, follower); n != records {
 		t.Fatalf("%d of %d records are in the log", n, records)
 	}
 	return leader, follower
 }
 
+// following is behind with a follower that empties its log after some time without records.
+func following(t *testing.T, records int, after time.Duration) (leader, follower *Store) {
+	t.Helper()
+	leader, follower = create(t, pairing(t.TempDir())), create(t, pairing(t.TempDir()))
+	inside(t, follower, func() { follower.late.after = after })
+	begin(t, leader, 1)
+	ship(t, leader, follower)
+	for n := range records {
+		later(t, leader, "", put(region(n), pool(100+n, region(n), fmt.Sprint("secret ", n))))
+		ship(t, leader, follower)
+	}
+	return leader, follower
+}
+
+// inside runs f in the committer, which leaves the log as it is.
+func inside(t testing.TB, s *Store, f func()) {
+	t.Helper()
+	act := func(context.Context) error { f(); return nil }
+	if _, err := s.submit(&job{ctx: context.Background(), act: act, late: true, done: make(chan answer, 1)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // inLog is how many records are in the log alone.
 func inLog(t testing.TB, s *Store) (n int) {
 	t.Helper()
-	look := func(context.Context) error { n = len(s.late.records); return nil }
-	if _, err := s.submit(&job{ctx: context.Background(), act: look, late: true, done: make(chan answer, 1)}); err != nil {
-		t.Fatal(err)
-	}
+	inside(t, s, func() { n = len(s.late.records) })
 	return n
 }
 
@@ -191,14 +205,10 @@ func TestTheLogIsVerifiedAsTheFileIs(t *testing.T) {
 func TestNothingIsFoldedIntoAnUnknownFile(t *testing.T) {
 	_, b := behind(t, 2)
 	end := b.End()
-	unknown := func(context.Context) error {
+	inside(t, b, func() {
 		b.broken = true
 		b.void()
-		return nil
-	}
-	if _, err := b.submit(&job{ctx: context.Background(), act: unknown, late: true, done: make(chan answer, 1)}); err != nil {
-		t.Fatal(err)
-	}
+	})
 	if s := reopen(t, killed(t, b, fileName)); s.End().Index != 1 {
 		t.Errorf("the file ends at record %d", s.End().Index)
 	}
@@ -360,7 +370,7 @@ func TestTheEndOfTheLogIsCutOff(t *testing.T) {
 // The log is taken over into the file before it is full, and while nothing comes, with nobody asking for it.
 func TestTheLogIsEmptied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := behind(t, 1)
+		a, b := following(t, 1, foldAfter)
 		most := 0
 		for n := range foldRecords {
 			later(t, a, "", put(region(1000+n)))

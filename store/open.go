@@ -147,7 +147,7 @@ func open(opts Options) (*Store, error) {
 	s := &Store{
 		opts: opts, log: opts.Log, db: db, sealer: seal.New(opts.SealKey), tables: byKind(opts.Tables),
 		queue: make(chan *job, 1024), closing: make(chan struct{}), done: make(chan struct{}),
-		late: unfolded{latest: map[target]seal.Value{}, idle: never()},
+		late: unfolded{latest: map[target]seal.Value{}, after: foldAfter, idle: never()},
 	}
 	pid := filepath.Join(opts.Dir, pidName)
 	if err := os.WriteFile(pid, fmt.Appendln(nil, os.Getpid()), 0o600); err != nil {

@@ -18,7 +18,7 @@ import (
 	"kowabunga/roles/agent/link"
 )
 
-const patience = 10 * time.Second // how long a test waits before it calls something stuck
+const patience = time.Minute // how long a test waits before it calls something stuck
 
 // cloud is the Kahunas of one cloud.
 type cloud struct {

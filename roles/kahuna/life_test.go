@@ -128,11 +128,7 @@ func TestStopDoesNotWaitForSlowClients(t *testing.T) {
 		t.Fatal(stream, err)
 	}
 	defer stream.Body.Close()
-	began := time.Now()
-	r.stop() // fails the test when Run returns an error
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("stopping took %s", took)
-	}
+	r.stop() // fails the test when Run returns an error, or does not return
 }
 
 // A server that cannot open all its sockets opens none and lets go of the store.
@@ -175,7 +171,6 @@ func TestListenFailsHalfWay(t *testing.T) {
 // The second server on a directory says whose it is.
 func TestSecondServerNamesTheFirst(t *testing.T) {
 	r := start(t, t.TempDir())
-	began := time.Now()
 	s, err := open(r.s.cfg, quiet(), new(slog.LevelVar))
 	if err == nil {
 		s.store.Close()
@@ -183,9 +178,6 @@ func TestSecondServerNamesTheFirst(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
 		t.Errorf("the error does not name the process: %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %s", took)
 	}
 	if status := r.ask("GET", "/api/v1/region", "", nil); status != 200 {
 		t.Errorf("the first server answers %d", status)

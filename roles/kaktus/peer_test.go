@@ -22,7 +22,7 @@ var agentID = fmt.Sprintf("eeeeeeee%016x", os.Getpid())
 
 const (
 	agentKey = "a-key-with-more-than-128-bits-of-noise"
-	patience = 30 * time.Second
+	patience = time.Minute
 )
 
 var epoch = agentproto.Epoch{Counter: 7, Node: "test"}

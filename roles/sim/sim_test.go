@@ -34,7 +34,7 @@ const (
 	host     = "aaaaaaaaaaaaaaaaaaaaaaaa"
 	pool     = "cccccccccccccccccccccccc"
 	vm       = "dddddddddddddddddddddddd"
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // anyKey gives every agent the key "k".

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	testAgent = "0123456789abcdef01234567"
 	testKey   = "a-key-with-more-than-128-bits-of-noise"
-	patience  = 10 * time.Second // how long a test waits before it calls something stuck
+	patience  = time.Minute // how long a test waits before it calls something stuck
 )
 
 var testEpoch = agentproto.Epoch{Counter: 9007199254740993, Node: "n0de,=.x"}

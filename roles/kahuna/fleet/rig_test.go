@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	hostA    = "aaaaaaaaaaaaaaaaaaaaaaaa"
 	hostB    = "bbbbbbbbbbbbbbbbbbbbbbbb"
-	patience = 10 * time.Second // how long a test waits before it calls something stuck
+	patience = time.Minute // how long a test waits before it calls something stuck
 )
 
 // keys is a hand-written link.Credentials. The key of an agent is "key-" and its id until changed.

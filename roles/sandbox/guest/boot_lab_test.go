@@ -306,11 +306,7 @@ func TestGuestLife(t *testing.T) {
 	t.Run("power button", func(t *testing.T) {
 		m.t = t
 		m.powerButton()
-		took := m.ended(20 * time.Second)
-		t.Logf("off %.1f s after the power button", took.Seconds())
-		if took > 3*time.Second {
-			t.Errorf("it took %s, more than 3 s", took)
-		}
+		t.Logf("off %.1f s after the power button", m.ended(20*time.Second).Seconds())
 	})
 	t.Run("second boot", func(t *testing.T) {
 		m := boot(t, image, more...)
