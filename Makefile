@@ -59,7 +59,7 @@ audit: go ## known vulnerabilities; licences of all modules
 	@$(STAGE) licences go run ./testdata/audit
 	@$(STAGE) vulnerabilities testdata/audit/vulnerabilities
 
-soak: go ## the long crash matrix with full guests: hours
+soak: go ## the long crash matrix with full guests, and properties with new input: hours
 	@$(STAGE) packages $(INSTALL) sandbox test
 	@$(STAGE) crash-twenty $(SUITE) twenty
 	@$(STAGE) soak $(SUITE) soak

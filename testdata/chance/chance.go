@@ -4,6 +4,8 @@ package chance
 
 import (
 	"flag"
+	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"sync"
@@ -36,7 +38,7 @@ func settle(flags *flag.FlagSet, text string) error {
 	if text != "" {
 		n, err := strconv.ParseUint(text, 10, 16)
 		if err != nil || n == 0 {
-			return &strconv.NumError{Func: Variable, Num: text, Err: strconv.ErrRange}
+			return fmt.Errorf("%s is %q, and has to be a number from 1 to %d", Variable, text, math.MaxUint16)
 		}
 		name, value = "rapid.checks", strconv.FormatUint(usual*n, 10)
 	}

@@ -3,6 +3,7 @@ package chance
 import (
 	"flag"
 	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,8 +22,7 @@ func TestSettled(t *testing.T) {
 		{[]string{"-rapid.checks=5"}, "3", "0", "5"},
 		{[]string{"-rapid.checks=5"}, "", "1", "5"},
 	} {
-		flags := flag.NewFlagSet("", flag.ContinueOnError)
-		seed, checks := flags.String("rapid.seed", "0", ""), flags.String("rapid.checks", "100", "")
+		flags, seed, checks := flagsOfRapid()
 		if err := flags.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}
@@ -31,10 +31,16 @@ func TestSettled(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"0", "-1", "many"} {
-		if settle(flag.NewFlagSet("", flag.ContinueOnError), text) == nil {
-			t.Errorf("%q is taken", text)
+		flags, seed, checks := flagsOfRapid()
+		if err := settle(flags, text); err == nil || !strings.Contains(err.Error(), Variable) || *seed != "0" || *checks != "100" {
+			t.Errorf("%q: seed %s and %s checks, %v", text, *seed, *checks, err)
 		}
 	}
+}
+
+func flagsOfRapid() (flags *flag.FlagSet, seed, checks *string) {
+	flags = flag.NewFlagSet("", flag.ContinueOnError)
+	return flags, flags.String("rapid.seed", "0", ""), flags.String("rapid.checks", "100", "")
 }
 
 // The flags are those that rapid goes by.

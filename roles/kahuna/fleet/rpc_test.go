@@ -191,9 +191,13 @@ func TestD8ShutdownIsGraceful(t *testing.T) {
 	if err := over(t, "the goodbye", why); !strings.Contains(err.Error(), "Kahuna is shutting down") {
 		t.Errorf("the agent was told %v", err)
 	}
+	began := time.Now()
 	stop() // the call still runs: a dropped socket cancels nothing, a shutdown of the agent does
 	if err := over(t, "the end of the call", g.ended); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("the call was ended with %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second { // otherwise it would be agent.Config's usual Drain
+		t.Errorf("the shutdown took %s", took)
 	}
 }
 

@@ -26,8 +26,8 @@ func arguments(pid int) []string {
 	return strings.Split(string(bytes.TrimSuffix(text, []byte{0})), "\x00")
 }
 
-// processes are all living ones with their command lines. What libvirt started is found by these rather than by pid
-// files: whoever was killed leaves a file, and who has just been started has none yet.
+// processes are all living ones with their command lines. The daemon and what it asks are found by these rather than by
+// pid files: whoever was killed leaves a file, and who has just been started has none yet.
 func processes() iter.Seq2[int, []string] {
 	return func(yield func(int, []string) bool) {
 		entries, err := os.ReadDir("/proc")
